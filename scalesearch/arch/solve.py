@@ -1,0 +1,132 @@
+"""Solving for a budget on counted multiply-adds, after rounding: the cost of a network is a step function.
+
+Every solver returns the realised network whose closed-form MACs come closest to the target, never a nominal one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from scalesearch.arch.cost import cost_of
+from scalesearch.arch.rules import ScalingRule
+from scalesearch.arch.scaling import Multipliers, Rounding, round_resolution, scale_net
+from scalesearch.arch.spec import NetSpec
+from scalesearch.errors import BudgetError
+from scalesearch.units import format_count
+
+__all__ = ["best_resolution", "rescale_to", "scaled_by", "solve_along"]
+
+_MAX_RESOLUTION = 8192
+# the search spans six decades each way: beyond that a "scaled" network has nothing of its baseline left
+_MIN_FACTOR, _MAX_FACTOR = 1e-6, 1e6
+
+
+def scaled_by(base: NetSpec, multipliers: Multipliers, rounding: Rounding, *, name: str | None = None) -> NetSpec:
+    """The realised network of three multipliers; its resolution never falls below the total stride."""
+    side = round_resolution(base.resolution * multipliers.resolution, multiple=rounding.resolution_multiple)
+    floor = base.total_stride
+    while side < floor:
+        side += rounding.resolution_multiple
+    return scale_net(
+        base,
+        depth=multipliers.depth,
+        width=multipliers.width,
+        resolution=min(side, _MAX_RESOLUTION),
+        rounding=rounding,
+        name=name,
+    )
+
+
+def best_resolution(
+    spec: NetSpec, target_macs: float, *, low: int, high: int = _MAX_RESOLUTION, multiple: int = 1
+) -> int:
+    """The resolution in [low, high], a multiple of `multiple` px, whose counted MACs are nearest to the target.
+
+    MACs never fall when the resolution grows, so a bisection finds the step at which they pass the target.
+    """
+    lowest = -(-max(low, spec.total_stride) // multiple)
+    highest = max(lowest, high // multiple)
+    below, above = lowest, highest
+    while above - below > 1:
+        middle = (below + above) // 2
+        if cost_of(spec, resolution=middle * multiple).macs < target_macs:
+            below = middle
+        else:
+            above = middle
+    return min(
+        (below * multiple, above * multiple),
+        key=lambda side: (abs(cost_of(spec, resolution=side).macs - target_macs), side),
+    )
+
+
+def solve_along(base: NetSpec, rule: ScalingRule, target_macs: float, rounding: Rounding) -> tuple[float, NetSpec]:
+    """Follow a rule's direction until counted MACs are nearest to the target.
+
+    Returns:
+        The cost factor s of `rule.at(s)` and the realised network there.
+    """
+
+    def realised(factor: float) -> NetSpec:
+        return scaled_by(base, rule.at(factor), rounding, name=f"{base.name}_{rule.name}")
+
+    centre = _bisect_factor(lambda factor: cost_of(realised(factor)).macs, target_macs)
+    # largest-remainder depth can move a block to a cheaper stage, so MACs are not quite monotone: look around
+    best: tuple[float, float, NetSpec] | None = None
+    for factor in _around(centre):
+        spec = realised(factor)
+        error = abs(cost_of(spec).macs - target_macs)
+        if best is None or error < best[0]:
+            best = (error, factor, spec)
+    assert best is not None
+    return best[1], best[2]
+
+
+def rescale_to(
+    spec: NetSpec, target_macs: int, rule: ScalingRule, rounding: Rounding, *, tolerance: float = 0.05
+) -> NetSpec:
+    """The network scaled along a rule, then trimmed in resolution, to cost `target_macs`; larger or smaller.
+
+    Args:
+        tolerance: the relative distance from the target that is still accepted.
+
+    Raises:
+        BudgetError: no multiplier reaches the target; names the reachable range.
+    """
+    _, scaled = solve_along(spec, rule, target_macs, rounding)
+    # a single axis with no share of resolution is still trimmed by it: the budget is what was asked for
+    side = best_resolution(
+        scaled,
+        target_macs,
+        low=max(scaled.total_stride, round(0.8 * scaled.resolution)),
+        high=round(1.25 * scaled.resolution) + 1,
+        multiple=rounding.resolution_multiple,
+    )
+    result = scaled.with_(resolution=side, name=f"{spec.name}_{format_count(target_macs)}")
+    macs = cost_of(result).macs
+    if abs(macs / target_macs - 1) > tolerance:
+        low, high = (cost_of(scaled_by(spec, rule.at(end), rounding)).macs for end in (_MIN_FACTOR, _MAX_FACTOR))
+        raise BudgetError(
+            f"{spec.name} can be scaled to {format_count(min(low, macs))}..{format_count(max(high, macs))} MACs",
+            value=f"{format_count(target_macs)} (nearest: {format_count(macs)})",
+            way_out="choose a target in that range or another --baseline",
+        )
+    return result
+
+
+def _bisect_factor(macs_at: Callable[[float], int], target_macs: float) -> float:
+    low, high = _MIN_FACTOR, _MAX_FACTOR
+    for _ in range(48):
+        middle = (low * high) ** 0.5
+        if macs_at(middle) < target_macs:
+            low = middle
+        else:
+            high = middle
+        if high / low < 1.002:
+            break
+    return high
+
+
+def _around(centre: float, *, spread: float = 1.08, points: int = 33) -> Iterator[float]:
+    """Factors from centre / spread to centre * spread, evenly in logs."""
+    for index in range(points):
+        yield centre * spread ** (2 * index / (points - 1) - 1)

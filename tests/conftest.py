@@ -1,0 +1,18 @@
+"""Shared test settings: reproducible property tests, telemetry off, no inherited configuration."""
+
+import os
+import sys
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["MPLBACKEND"] = "Agg"
+# helper modules of tests/arch (golden numbers, spec strategies) serve other test folders too
+sys.path.insert(0, str(Path(__file__).parent / "arch"))
+
+settings.register_profile(
+    "default", deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -1,0 +1,61 @@
+"""Read pickles that hold plain values and numpy arrays, and refuse every other.
+
+A pickle can call anything it can import. Here it can import what numpy's own arrays need, and nothing else.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import pickle
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from scalesearch.errors import DataError
+
+__all__ = ["load_plain"]
+
+
+def _latin1(text: object, encoding: object = "latin1") -> bytes:
+    """What protocol 2 uses `_codecs.encode` for: the bytes of a str."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise pickle.UnpicklingError("only latin1 text may be encoded")
+    return codecs.latin_1_encode(text)[0]
+
+
+# numpy's own function, found without importing one of its private modules, whose name changed between versions
+_reconstruct: Callable[..., Any] = np.empty(0).__reduce__()[0]  # type: ignore[assignment]
+
+_ALLOWED: Mapping[tuple[str, str], Callable[..., Any]] = MappingProxyType(
+    {
+        ("numpy.core.multiarray", "_reconstruct"): _reconstruct,  # written by numpy 1
+        ("numpy._core.multiarray", "_reconstruct"): _reconstruct,  # written by numpy 2
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("_codecs", "encode"): _latin1,
+    }
+)
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        allowed = _ALLOWED.get((module_name, global_name))
+        if allowed is None:
+            raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")
+        return allowed
+
+
+def load_plain(data: bytes, name: str) -> Any:
+    """Unpickle containers, numbers, strings (as bytes) and numpy arrays.
+
+    Raises:
+        DataError: anything else is asked for, or the bytes are no whole pickle; nothing was called.
+    """
+    try:
+        return _PlainUnpickler(io.BytesIO(data), encoding="bytes").load()
+    except Exception as error:  # because a broken pickle raises nearly anything
+        rule = f"{name} must be a pickle of plain arrays"
+        raise DataError(rule, value=str(error) or type(error).__name__, way_out="get the official archive") from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scalesearch.arch.spec import BlockSpec, NetSpec
+from scalesearch.arch.spec import BlockSpec, NetSpec, StageSpec
 
 __all__ = ["Cost", "PartCost", "block_cost", "cost_of", "part_costs"]
 
@@ -30,10 +30,6 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.macs + other.macs, self.params + other.params, self.activations + other.activations)
-
-    def times(self, count: int) -> Cost:
-        """The cost of `count` equal parts."""
-        return Cost(self.macs * count, self.params * count, self.activations * count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,41 +51,65 @@ def out_side(side: int, stride: int) -> int:
     return -(-side // stride)
 
 
-def conv_cost(in_width: int, width: int, kernel_size: int, side: int, *, groups: int = 1) -> Cost:
-    """A convolution without bias, followed by batch norm; `side` is the output's, in px.
+# (macs, params, activations): sums of many small parts are plain tuples inside, because building a Cost takes
+# longer than counting a convolution
+_Counts = tuple[int, int, int]
 
-    macs = k^2 * c_in / groups * c_out * side^2; params = weights + 2 c_out (scale and shift of the norm).
+
+def _conv(in_width: int, width: int, kernel_size: int, side: int) -> _Counts:
+    """A convolution without bias, then batch norm; `in_width` is per group, `side` the output's in px.
+
+    macs = k^2 * c_in * c_out * side^2; params = weights + 2 c_out (scale and shift of the norm).
     """
-    weights = kernel_size * kernel_size * (in_width // groups) * width
-    return Cost(weights * side * side, weights + 2 * width, width * side * side)
+    weights = kernel_size * kernel_size * in_width * width
+    pixels = side * side
+    return weights * pixels, weights + 2 * width, width * pixels
 
 
-def se_cost(width: int, se_width: int) -> Cost:
-    """Squeeze-excite: two 1x1 convolutions with bias on a 1x1 map; zero when `se_width` is 0."""
+def _squeeze_excite(width: int, se_width: int) -> _Counts:
+    """Two 1x1 convolutions with bias on a 1x1 map; zero when `se_width` is 0."""
+    if not se_width:
+        return 0, 0, 0
     weights = 2 * width * se_width
-    return Cost(weights, weights + se_width + width, se_width + width) if se_width else Cost()
+    return weights, weights + se_width + width, se_width + width
+
+
+def _block(block: BlockSpec, side: int) -> _Counts:
+    """One block on an input of `side` x `side` px: the sum of its layers."""
+    out = out_side(side, block.stride)
+    mid, width, k = block.mid_width, block.width, block.kernel_size
+    if block.kind == "conv":
+        layers = [_conv(block.in_width, width, k, out), _squeeze_excite(width, block.se_width)]
+    else:
+        layers = [_squeeze_excite(mid, block.se_width), _conv(mid, width, 1, out)]
+        if block.kind == "fused_mbconv":
+            layers.append(_conv(block.in_width, mid, k, out))
+        else:
+            layers.append(_conv(1, mid, k, out))  # depthwise: one input channel per group
+        if block.kind == "mbconv":
+            layers.append(_conv(block.in_width, mid, 1, side))
+    macs, params, activations = map(sum, zip(*layers, strict=True))
+    return macs, params, activations
+
+
+def _stage(stage: StageSpec, in_width: int, side: int, activation: str) -> _Counts:
+    """All blocks of a stage; those after the first are equal, so it takes two evaluations however deep it is."""
+    macs, params, activations = _block(stage.block(in_width, first=True, activation=activation), side)
+    if stage.depth > 1:
+        later = stage.block(stage.width, first=False, activation=activation)
+        more = stage.depth - 1
+        each = _block(later, out_side(side, stage.stride))
+        macs, params, activations = macs + more * each[0], params + more * each[1], activations + more * each[2]
+    return macs, params, activations
 
 
 def block_cost(block: BlockSpec, side: int) -> Cost:
     """One block on an input of `side` x `side` px."""
-    out = out_side(side, block.stride)
-    mid, k = block.mid_width, block.kernel_size
-    if block.kind == "conv":
-        return conv_cost(block.in_width, block.width, k, out) + se_cost(block.width, block.se_width)
-    project = conv_cost(mid, block.width, 1, out) + se_cost(mid, block.se_width)
-    if block.kind == "fused_mbconv":
-        return conv_cost(block.in_width, mid, k, out) + project
-    depthwise = conv_cost(mid, mid, k, out, groups=mid)
-    if block.kind == "depthwise_separable":
-        return depthwise + project
-    assert block.kind == "mbconv", block.kind
-    return conv_cost(block.in_width, mid, 1, side) + depthwise + project
+    return Cost(*_block(block, side))
 
 
 def part_costs(spec: NetSpec, *, resolution: int | None = None) -> tuple[PartCost, ...]:
     """The network part by part: stem, every stage, head, classifier.
-
-    Blocks after the first of a stage are equal, so each stage costs two block evaluations however deep it is.
 
     Args:
         resolution: input side in px instead of the spec's own.
@@ -101,31 +121,24 @@ def part_costs(spec: NetSpec, *, resolution: int | None = None) -> tuple[PartCos
         spec = spec.with_(resolution=resolution)
     side = out_side(spec.resolution, spec.stem_stride)
     k = spec.stem_kernel_size
-    stem = conv_cost(spec.in_channels, spec.stem_width, k, side)
+    stem = Cost(*_conv(spec.in_channels, spec.stem_width, k, side))
     parts = [PartCost("stem", "conv", k, spec.stem_stride, spec.stem_width, 1, side, stem)]
     in_width = spec.stem_width
     for index, stage in enumerate(spec.stages, start=1):
-        first = stage.block(in_width, first=True, activation=spec.activation)
-        cost = block_cost(first, side)
+        cost = Cost(*_stage(stage, in_width, side, spec.activation))
         side = out_side(side, stage.stride)
-        if stage.depth > 1:
-            later = stage.block(stage.width, first=False, activation=spec.activation)
-            cost = cost + block_cost(later, side).times(stage.depth - 1)
-        parts.append(
-            PartCost(f"stage{index}", stage.kind, stage.kernel_size, stage.stride, stage.width, stage.depth, side, cost)
-        )
+        name = f"stage{index}"
+        parts.append(PartCost(name, stage.kind, stage.kernel_size, stage.stride, stage.width, stage.depth, side, cost))
         in_width = stage.width
     if spec.head_width:
-        head = conv_cost(in_width, spec.head_width, 1, side)
+        head = Cost(*_conv(in_width, spec.head_width, 1, side))
         parts.append(PartCost("head", "conv", 1, 1, spec.head_width, 1, side, head))
-    weights = spec.feature_width * spec.num_classes
-    classifier = Cost(weights, weights + spec.num_classes, spec.num_classes)
-    parts.append(PartCost("classifier", "linear", 1, 1, spec.num_classes, 1, 1, classifier))
+    parts.append(PartCost("classifier", "linear", 1, 1, spec.num_classes, 1, 1, Cost(*_classifier(spec))))
     return tuple(parts)
 
 
 def cost_of(spec: NetSpec, *, resolution: int | None = None) -> Cost:
-    """Multiply-adds, parameters and activations of the whole network for one picture.
+    """Multiply-adds, parameters and activations of the whole network for one picture: the sum of `part_costs`.
 
     Args:
         resolution: input side in px instead of the spec's own.
@@ -133,7 +146,22 @@ def cost_of(spec: NetSpec, *, resolution: int | None = None) -> Cost:
     Raises:
         SpecError: the resolution is below the network's total stride.
     """
-    total = Cost()
-    for part in part_costs(spec, resolution=resolution):
-        total = total + part.cost
-    return total
+    if resolution is not None and resolution != spec.resolution:
+        spec = spec.with_(resolution=resolution)
+    side = out_side(spec.resolution, spec.stem_stride)
+    layers = [_conv(spec.in_channels, spec.stem_width, spec.stem_kernel_size, side)]
+    in_width = spec.stem_width
+    for stage in spec.stages:
+        layers.append(_stage(stage, in_width, side, spec.activation))
+        side = out_side(side, stage.stride)
+        in_width = stage.width
+    if spec.head_width:
+        layers.append(_conv(in_width, spec.head_width, 1, side))
+    layers.append(_classifier(spec))
+    return Cost(*map(sum, zip(*layers, strict=True)))
+
+
+def _classifier(spec: NetSpec) -> _Counts:
+    """The linear layer, with bias."""
+    weights = spec.feature_width * spec.num_classes
+    return weights, weights + spec.num_classes, spec.num_classes

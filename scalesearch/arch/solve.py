@@ -5,20 +5,22 @@ Every solver returns the realised network whose closed-form MACs come closest to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 from scalesearch.arch.cost import cost_of
 from scalesearch.arch.rules import ScalingRule
 from scalesearch.arch.scaling import Multipliers, Rounding, round_resolution, scale_net
-from scalesearch.arch.spec import NetSpec
+from scalesearch.arch.spec import MAX_DEPTH, NetSpec
 from scalesearch.errors import BudgetError
 from scalesearch.units import format_count
 
 __all__ = ["best_resolution", "rescale_to", "scaled_by", "solve_along"]
 
 _MAX_RESOLUTION = 8192
-# the search spans six decades each way: beyond that a "scaled" network has nothing of its baseline left
-_MIN_FACTOR, _MAX_FACTOR = 1e-6, 1e6
+# the search spans six decades down and four up: beyond that a "scaled" network has nothing of its baseline left
+_MIN_FACTOR, _MAX_FACTOR = 1e-6, 1e4
+_TRIM = 0.08
 
 
 def scaled_by(base: NetSpec, multipliers: Multipliers, rounding: Rounding, *, name: str | None = None) -> NetSpec:
@@ -29,7 +31,8 @@ def scaled_by(base: NetSpec, multipliers: Multipliers, rounding: Rounding, *, na
         side += rounding.resolution_multiple
     return scale_net(
         base,
-        depth=multipliers.depth,
+        # what no spec can hold is as far as a budget can reach
+        depth=min(multipliers.depth, MAX_DEPTH / max(base.depths)),
         width=multipliers.width,
         resolution=min(side, _MAX_RESOLUTION),
         rounding=rounding,
@@ -42,7 +45,8 @@ def best_resolution(
 ) -> int:
     """The resolution in [low, high], a multiple of `multiple` px, whose counted MACs are nearest to the target.
 
-    MACs never fall when the resolution grows, so a bisection finds the step at which they pass the target.
+    MACs never fall when the resolution grows, so a bisection finds the step at which they pass the target. Of
+    resolutions that cost the same, the highest is taken.
     """
     lowest = -(-max(low, spec.total_stride) // multiple)
     highest = max(lowest, high // multiple)
@@ -53,14 +57,21 @@ def best_resolution(
             below = middle
         else:
             above = middle
-    return min(
-        (below * multiple, above * multiple),
-        key=lambda side: (abs(cost_of(spec, resolution=side).macs - target_macs), side),
+    chosen = min(
+        below, above, key=lambda step: (abs(cost_of(spec, resolution=step * multiple).macs - target_macs), step)
     )
+    # odd sides cost what the next even one does, because strides round up: take the whole plateau
+    macs = cost_of(spec, resolution=chosen * multiple).macs
+    while chosen < highest and cost_of(spec, resolution=(chosen + 1) * multiple).macs == macs:
+        chosen += 1
+    return chosen * multiple
 
 
 def solve_along(base: NetSpec, rule: ScalingRule, target_macs: float, rounding: Rounding) -> tuple[float, NetSpec]:
     """Follow a rule's direction until counted MACs are nearest to the target.
+
+    Depth and width move in coarse steps on a small network. A rule that grows resolution at all is therefore trimmed
+    by it, at most `_TRIM` away from the rule's own resolution; a rule for depth or width alone stays pure.
 
     Returns:
         The cost factor s of `rule.at(s)` and the realised network there.
@@ -70,15 +81,29 @@ def solve_along(base: NetSpec, rule: ScalingRule, target_macs: float, rounding: 
         return scaled_by(base, rule.at(factor), rounding, name=f"{base.name}_{rule.name}")
 
     centre = _bisect_factor(lambda factor: cost_of(realised(factor)).macs, target_macs)
-    # largest-remainder depth can move a block to a cheaper stage, so MACs are not quite monotone: look around
     best: tuple[float, float, NetSpec] | None = None
+    # rounding makes MACs not quite monotone along the rule, so look around the crossing
     for factor in _around(centre):
-        spec = realised(factor)
-        error = abs(cost_of(spec).macs - target_macs)
-        if best is None or error < best[0]:
-            best = (error, factor, spec)
+        exact = realised(factor)
+        spec = _trimmed(exact, target_macs, rounding) if rule.resolution_share else exact
+        error = abs(cost_of(spec).macs / target_macs - 1)
+        # a small cost error is worth less than staying on the rule: one percent of cost for five of resolution
+        penalty = error + 0.2 * abs(math.log(spec.resolution / exact.resolution))
+        if best is None or penalty < best[0]:
+            best = (penalty, factor, spec)
     assert best is not None
     return best[1], best[2]
+
+
+def _trimmed(spec: NetSpec, target_macs: float, rounding: Rounding) -> NetSpec:
+    side = best_resolution(
+        spec,
+        target_macs,
+        low=math.ceil(spec.resolution * (1 - _TRIM)),
+        high=math.floor(spec.resolution * (1 + _TRIM)),
+        multiple=rounding.resolution_multiple,
+    )
+    return spec.with_(resolution=side)
 
 
 def rescale_to(
@@ -126,7 +151,7 @@ def _bisect_factor(macs_at: Callable[[float], int], target_macs: float) -> float
     return high
 
 
-def _around(centre: float, *, spread: float = 1.08, points: int = 33) -> Iterator[float]:
+def _around(centre: float, *, spread: float = 1.2, points: int = 33) -> Iterator[float]:
     """Factors from centre / spread to centre * spread, evenly in logs."""
     for index in range(points):
         yield centre * spread ** (2 * index / (points - 1) - 1)

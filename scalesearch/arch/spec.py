@@ -25,7 +25,7 @@ ACTIVATIONS: Final = ("silu", "relu", "relu6", "hard_swish")
 
 SCHEMA_VERSION: Final = 1
 _MAX_WIDTH: Final = 1 << 20
-_MAX_DEPTH: Final = 10_000
+MAX_DEPTH: Final = 10_000
 _MAX_RESOLUTION: Final = 1 << 14
 
 
@@ -86,7 +86,7 @@ class StageSpec:
         check_odd("kernel_size", self.kernel_size)
         check_int("stride", self.stride, 1, 2)
         check_int("width", self.width, 1, _MAX_WIDTH)
-        check_int("depth", self.depth, 1, _MAX_DEPTH)
+        check_int("depth", self.depth, 1, MAX_DEPTH)
         check_real("expansion_ratio", self.expansion_ratio, 0.125, 64)
         check_real("se_ratio", self.se_ratio, 0, 1)
         check_bool("skip", self.skip)

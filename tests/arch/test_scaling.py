@@ -133,6 +133,11 @@ def test_best_resolution_is_the_nearest(target: int) -> None:
             assert error <= abs(cost_of(B0, resolution=other).macs - target)
 
 
+def test_of_equally_expensive_resolutions_the_highest_is_taken() -> None:
+    assert cost_of(B0, resolution=223).macs == cost_of(B0).macs
+    assert best_resolution(B0, cost_of(B0).macs, low=64) == 224
+
+
 @pytest.mark.parametrize("target", [3_000_000, 30_000_000, 400_000_000, 3_000_000_000])
 def test_rescale_reaches_the_budget(target: int) -> None:
     spec = rescale_to(catalog_spec("mobilenet_v2"), target, rule("efficientnet"), Rounding(depth="largest_remainder"))

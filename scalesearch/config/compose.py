@@ -1,0 +1,162 @@
+"""YAML files, overrides and flags composed to plain values: the only module that knows Hydra and OmegaConf.
+
+No key names a class or function to call, and nothing below ever sees a DictConfig.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from scalesearch.config.build import dotted_keys, unknown_key
+from scalesearch.config.grid import GridConfig
+from scalesearch.errors import ConfigError, DataError, InputError
+
+__all__ = ["compose", "conf_dir", "data_choice", "to_yaml"]
+
+_PACKAGE: Final = Path(__file__).resolve().parent.parent
+_SHAPES: Final = {"grid": GridConfig}
+
+
+def conf_dir() -> Path:
+    """The folder of the shipped configuration: beside the package in a checkout, inside it when installed."""
+    for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf"):
+        if (folder / "grid.yaml").is_file():
+            return folder
+    raise ConfigError("the shipped configuration must lie in scalesearch/conf", way_out="install scalesearch again")
+
+
+def compose(
+    verb: str,
+    overrides: Sequence[str] = (),
+    *,
+    flags: Mapping[str, Any] | None = None,
+    config_dir: str | Path | None = None,
+) -> dict[str, Any]:
+    """The configuration of a verb as plain, resolved values.
+
+    Args:
+        verb: names the primary file, for example "grid".
+        overrides: Hydra overrides `key=value` and `group=choice`.
+        flags: dotted keys and values set after everything else, as typed (never parsed as overrides).
+        config_dir: a folder of the user's whose files come before the shipped ones.
+
+    Raises:
+        ConfigError: an override that cannot be read, or names an unknown key, group or choice.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    _check_overrides(overrides)
+    searchpath = []
+    if config_dir is not None:
+        folder = Path(config_dir).expanduser().resolve()
+        if not folder.is_dir():
+            raise ConfigError(
+                "--config-dir must be a folder", value=str(config_dir), way_out="create it or leave it out"
+            )
+        searchpath = [f"hydra.searchpath=[{_quoted('file://' + str(folder))}]"]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            config = hydra_compose(verb, overrides=[*searchpath, *overrides])
+            values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    # Hydra refuses some overrides with plain Python errors, and a user's file may hold broken YAML
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, YAMLError) as error:
+        raise _config_error(error, verb, overrides) from error
+    assert isinstance(values, dict)
+    plain = typing.cast(dict[str, Any], values)
+    for key, value in (flags or {}).items():
+        _set(plain, key, value)
+    _anchor(plain)
+    return plain
+
+
+def data_choice(data: str | None) -> tuple[list[str], dict[str, Any]]:
+    """What `--data` stands for: an override that chooses the data group, and flags.
+
+    A known name is taken as such, a folder is an imagefolder, a .npz file is npz_jpeg.
+
+    Raises:
+        DataError: none of these.
+    """
+    if data is None:
+        return [], {}
+    names = sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml"))
+    if data in names:
+        return [f"data={data}"], {}
+    path = Path(data).expanduser()
+    if path.is_dir():
+        return ["data=imagefolder"], {"data.path": str(path)}
+    if path.is_file() and path.suffix == ".npz":
+        return ["data=npz_jpeg"], {"data.path": str(path)}
+    raise DataError(
+        "--data takes a data set's name, a folder of class folders or a .npz file",
+        value=data,
+        way_out=f"names are {', '.join(names)}",
+    )
+
+
+def to_yaml(values: Mapping[str, Any]) -> str:
+    """Plain values as YAML text, keys in the given order."""
+    import yaml
+
+    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
+
+
+def _check_overrides(overrides: Sequence[str]) -> None:
+    for text in overrides:
+        if text.startswith("~"):
+            raise ConfigError("settings cannot be deleted", value=text, way_out="override it with key=value")
+        key = text.split("=", 1)[0]
+        if "=" not in text:
+            raise ConfigError(
+                "an override is written key=value or group=choice", value=text, way_out=f"try {key}=VALUE"
+            )
+        if key.lstrip("+").startswith("hydra"):
+            raise ConfigError("hydra's own settings are not overridden here", value=text, way_out="use experiments/")
+
+
+def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    for name in parents:
+        values = values.setdefault(name, {})
+    values[last] = value
+
+
+def _anchor(values: dict[str, Any]) -> None:
+    """Make paths absolute, so that a run can be continued from any folder."""
+    data: dict[str, Any] = values["data"] if isinstance(values.get("data"), dict) else {}
+    for key in ("path", "root", "cache_dir"):
+        if isinstance(data.get(key), str) and data[key]:
+            data[key] = str(Path(data[key]).expanduser().absolute())
+    baseline = values.get("baseline")
+    if isinstance(baseline, str) and baseline.endswith(".json"):
+        values["baseline"] = str(Path(baseline).expanduser().absolute())
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _config_error(error: Exception, verb: str, overrides: Sequence[str]) -> InputError:
+    """One line for what Hydra says in many."""
+    text = " ".join(str(error).split())
+    known = sorted(dotted_keys(_SHAPES[verb]))
+    for override in overrides:
+        key = override.split("=", 1)[0].lstrip("+")
+        if f"'{key}'" in text and key not in known:
+            return unknown_key(key, known)
+        group, _, choice = override.partition("=")
+        if "In" in text and f"'{group.lstrip('+')}/{choice}'" in text:
+            names = sorted(path.stem for path in (conf_dir() / group.lstrip("+")).glob("*.yaml"))
+            return ConfigError(f"unknown choice for {group}", value=choice, way_out=f"choose from {', '.join(names)}")
+    return ConfigError("the configuration cannot be composed", value=text[:200], way_out=f"scalesearch {verb} --help")

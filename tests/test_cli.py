@@ -1,0 +1,195 @@
+"""The command line as a user meets it: exit codes, one-line errors, nothing half-written."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scalesearch.arch.catalog import catalog_spec
+from scalesearch.cli import main
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run a command in an empty folder; returns exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["scalesearch", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out = capsys.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, out.out, out.err
+
+    return call
+
+
+def is_one_line(text: str) -> bool:
+    return text.startswith("error: ") and text.count("\n") == 1 and "Traceback" not in text
+
+
+def test_cost_prints_the_golden_numbers(run: Run) -> None:
+    code, out, _ = run("cost", "efficientnet_b0")
+    assert code == 0
+    assert "385,814,752" in out
+    assert "5,288,548" in out
+    assert "6,748,036" in out
+
+
+def test_cost_as_json(run: Run) -> None:
+    code, out, _ = run("cost", "efficientnet_b0", "--resolution", "240", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert {"name", "resolution", "macs", "params", "activations", "stages"} <= set(report)
+    assert report["resolution"] == 240
+    assert sum(stage["macs"] for stage in report["stages"]) == report["macs"]
+
+
+def test_cost_verifies_with_fvcore(run: Run) -> None:
+    code, out, _ = run("cost", "efficientnet_b0", "--verify", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert report["fvcore_macs"] == report["macs"] == 385_814_752
+    assert report["fvcore_total"] > report["fvcore_macs"]
+
+
+def test_cost_of_a_spec_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(catalog_spec("mnasnet_a1").with_(name="mine").to_json())
+    code, out, _ = run("cost", "mine.json")
+    assert (code, "311,579,072" in out) == (0, True)
+
+
+def test_plan_lists_and_writes_the_candidates(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("grid", "--target-flops", "400M", "--plan", "--name", "p", "--json")
+    rows = json.loads(out)
+    assert code == 0
+    written = (tmp_path / "runs/grid/p/candidates.csv").read_text().splitlines()
+    assert len(written) == len(rows) + 1
+    expected = (
+        "alpha,beta,gamma,nominal_product,realised_ratio,macs,params,activations,resolution,fingerprint,rule,kept,"
+        "reason,region"
+    )
+    assert written[0].startswith(expected)
+    kept = [row for row in rows if row["kept"] == "true"]
+    assert kept
+    assert all(abs(row["realised_ratio"] / 2 - 1) <= 0.05 for row in kept)
+
+
+def test_plan_rescales_a_baseline_that_is_off_the_target(run: Run) -> None:
+    code, out, _ = run("grid", "--target-flops", "30M", "--baseline", "mobilenet_v2", "--plan", "--json")
+    assert code == 0
+    for row in json.loads(out):
+        if row["kept"] == "true":
+            assert row["macs"] == pytest.approx(60e6, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["grid", "--target-flops", ""], "--target-flops must be"),
+        (["grid", "--target-flops", "4X"], "--target-flops must be"),
+        (["grid", "--target-flops", "-1"], "--target-flops must be"),
+        (["grid", "--target-flops", "0"], "--target-flops must be"),
+        (["grid", "--target-flops", "nan"], "--target-flops must be"),
+        (["grid", "--target-flops", "1e400"], "--target-flops must be"),
+        (["grid", "--target-flops", "1K"], "can be scaled to"),
+        (["grid", "--target-flops", "100000T", "--baseline", "mobilenet_v2"], "can be scaled"),
+        (["grid", "--baseline", "efficientnet_b9"], "did you mean efficientnet_b"),
+        (["grid", "--baseline", "absent.json"], "readable text"),
+        (["grid", "proxy.resolution=8", "data=synthetic"], "raise proxy.resolution"),
+        (["grid", "no_such=1"], "unknown setting"),
+        (["grid", "+x=1"], "unknown setting"),
+        (["grid", "~ratio"], "cannot be deleted"),
+        (["grid", "--data", "nowhere"], "--data takes"),
+        (["grid", "data=imagefolder"], "data.path"),
+        (["grid", "data=imagefolder", "data.path=absent"], "absent"),
+        (["grid", "--name", "../up", "data=synthetic"], "name"),
+        (["grid", "--name", "a/b", "data=synthetic"], "name"),
+        (["grid", "runs_dir=/dev/null/runs", "data=synthetic"], "in the way"),
+        (["grid", "engine.slots=100000", "data=synthetic"], "slots"),
+        (["grid", "engine=serial", "engine.slots=2"], "one trial at a time"),
+        (["cost", "efficientnet_b0", "--resolution", "31"], "total stride"),
+        (["cost", "efficientnet_b0", "--resolution", "many"], "--resolution"),
+        (["cost"], "Missing argument"),
+        (["cost", "x", "--nope"], "--nope"),
+        (["fly"], "fly"),
+        (["resume", "absent"], "a run is a folder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_bad_input_is_one_line_and_exit_2(run: Run, tmp_path: Path, arguments: list[str], words: str) -> None:
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert words in err
+    assert is_one_line(err), err
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_impossible_constraint_shows_the_closest_candidates(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("grid", "tolerance=0.0000001", "step=0.2", "--plan")
+    assert code == 2
+    first, *table = err.splitlines()
+    assert "at the nearest: alpha" in first
+    assert "raise tolerance" in first
+    assert len(table) == 6
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_picture_is_named_before_anything_is_written(run: Run, tmp_path: Path) -> None:
+    from PIL import Image
+
+    pictures = tmp_path / "pictures"
+    for label in ("cat", "dog"):
+        (pictures / label).mkdir(parents=True)
+        for index in range(12):
+            Image.new("RGB", (32, 32), (index * 9, 0, 0)).save(pictures / label / f"{index}.jpg")
+    (pictures / "dog" / "3.jpg").write_bytes((pictures / "dog" / "3.jpg").read_bytes()[:200])
+    code, _, err = run(
+        "grid", "--data", str(pictures), "debug=tiny", "engine=serial", f"data.cache_dir={tmp_path}/cache"
+    )
+    assert code == 2
+    assert "dog/3.jpg" in err
+    assert err.splitlines()[-1].startswith("error: ") or err.count("error: ") == 1
+
+
+def test_one_class_is_refused_before_ray_starts(run: Run, tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "pictures" / "cat").mkdir(parents=True)
+    for index in range(12):
+        Image.new("L", (32, 32), index).save(tmp_path / "pictures" / "cat" / f"{index}.png")
+    code, _, err = run("grid", "--data", "pictures", "debug=tiny")
+    assert (code, is_one_line(err)) == (2, True)
+    assert "class" in err
+    assert not (tmp_path / "runs").exists()
+    assert "ray" not in sys.modules or not sys.modules["ray"].is_initialized()
+
+
+def test_runs_of_an_empty_folder(run: Run) -> None:
+    assert run("runs")[:2] == (0, "no runs in runs\n")
+    assert json.loads(run("runs", "--json")[1]) == []
+
+
+def test_no_terminal_no_colour_and_the_c_locale(tmp_path: Path) -> None:
+    environment = {**os.environ, "LC_ALL": "C", "NO_COLOR": "1", "TERM": "dumb", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "scalesearch", "grid", "--data", "héé", "--target-flops", "400M"]
+    done = subprocess.run(command, capture_output=True, env=environment, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: --data takes")
+    assert b"\x1b[" not in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m scalesearch grid --plan --target-flops 400M | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stdout.splitlines()[-1] == "0"
+    assert "Traceback" not in done.stderr

@@ -33,7 +33,8 @@ def main() -> None:
     print(f"{'network':<18} {'closed form':>14} {'fvcore':>14} {'ratio':>9}")
     for row in rows:
         print(
-            f"{row['network']:<18} {row['closed_form_us']:>11.1f} us {row['fvcore_us'] / 1e3:>11.1f} ms {row['ratio']:>8,.0f}x"
+            f"{row['network']:<18} {row['closed_form_us']:>11.1f} us "
+            f"{row['fvcore_us'] / 1e3:>11.1f} ms {row['ratio']:>8,.0f}x"
         )
     if args.json:
         args.json.write_text(json.dumps(rows, indent=2) + "\n")

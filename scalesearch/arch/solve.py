@@ -6,7 +6,7 @@ Every solver returns the realised network whose closed-form MACs come closest to
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from scalesearch.arch.cost import cost_of
 from scalesearch.arch.rules import ScalingRule
@@ -67,11 +67,14 @@ def best_resolution(
     return chosen * multiple
 
 
-def solve_along(base: NetSpec, rule: ScalingRule, target_macs: float, rounding: Rounding) -> tuple[float, NetSpec]:
+def solve_along(
+    base: NetSpec, rule: ScalingRule, target_macs: float, rounding: Rounding, *, tolerance: float = 0.05
+) -> tuple[float, NetSpec]:
     """Follow a rule's direction until counted MACs are nearest to the target.
 
-    Depth and width move in coarse steps on a small network. A rule that grows resolution at all is therefore trimmed
-    by it, at most `_TRIM` away from the rule's own resolution; a rule for depth or width alone stays pure.
+    Depth and width move in coarse steps on a small network. Where no point of the direction comes within `tolerance`
+    of the target, a rule that grows resolution at all is trimmed by it, at most `_TRIM` away from its own resolution;
+    a rule for depth or width alone stays pure.
 
     Returns:
         The cost factor s of `rule.at(s)` and the realised network there.
@@ -80,19 +83,17 @@ def solve_along(base: NetSpec, rule: ScalingRule, target_macs: float, rounding: 
     def realised(factor: float) -> NetSpec:
         return scaled_by(base, rule.at(factor), rounding, name=f"{base.name}_{rule.name}")
 
+    def nearest(specs: Iterable[tuple[float, NetSpec]]) -> tuple[float, float, NetSpec]:
+        found = ((abs(cost_of(spec).macs / target_macs - 1), factor, spec) for factor, spec in specs)
+        return min(found, key=lambda row: row[:2])
+
     centre = _bisect_factor(lambda factor: cost_of(realised(factor)).macs, target_macs)
-    best: tuple[float, float, NetSpec] | None = None
     # rounding makes MACs not quite monotone along the rule, so look around the crossing
-    for factor in _around(centre):
-        exact = realised(factor)
-        spec = _trimmed(exact, target_macs, rounding) if rule.resolution_share else exact
-        error = abs(cost_of(spec).macs / target_macs - 1)
-        # a small cost error is worth less than staying on the rule: one percent of cost for five of resolution
-        penalty = error + 0.2 * abs(math.log(spec.resolution / exact.resolution))
-        if best is None or penalty < best[0]:
-            best = (penalty, factor, spec)
-    assert best is not None
-    return best[1], best[2]
+    exact = [(factor, realised(factor)) for factor in _around(centre)]
+    error, factor, spec = nearest(exact)
+    if error > tolerance and rule.resolution_share:
+        error, factor, spec = nearest((factor, _trimmed(spec, target_macs, rounding)) for factor, spec in exact)
+    return factor, spec
 
 
 def _trimmed(spec: NetSpec, target_macs: float, rounding: Rounding) -> NetSpec:
@@ -151,7 +152,7 @@ def _bisect_factor(macs_at: Callable[[float], int], target_macs: float) -> float
     return high
 
 
-def _around(centre: float, *, spread: float = 1.2, points: int = 33) -> Iterator[float]:
+def _around(centre: float, *, spread: float = 1.08, points: int = 33) -> Iterator[float]:
     """Factors from centre / spread to centre * spread, evenly in logs."""
     for index in range(points):
         yield centre * spread ** (2 * index / (points - 1) - 1)

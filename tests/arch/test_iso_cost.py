@@ -1,5 +1,7 @@
 """The grid's candidates: the published lattice reproduced, and the constraint held on the realised network."""
 
+import math
+
 import pytest
 
 from scalesearch.arch.catalog import catalog_spec
@@ -47,6 +49,18 @@ def test_realised_candidates_hold_the_ratio(ratio: float) -> None:
     assert len(set(fingerprints)) == len(fingerprints)
     assert {name for candidate in plan.kept for name in candidate.rules} == set(RULES)
     assert sum(len(candidate.region) for candidate in plan.candidates) == plan.n_lattice
+
+
+def test_rules_keep_their_direction() -> None:
+    """Reaching the ratio may not turn one rule into another: shares stay near the published ones."""
+    plan = plan_candidates(B0, IsoCostSettings())
+    for candidate in plan.kept:
+        for name in candidate.rules:
+            c, published = candidate.coefficients, rule(name)
+            total = math.log(c.nominal_product)
+            shares = (math.log(c.alpha) / total, 2 * math.log(c.beta) / total, 2 * math.log(c.gamma) / total)
+            wanted = (published.depth_share, published.width_share, published.resolution_share)
+            assert shares == pytest.approx(wanted, abs=0.03), name
 
 
 def test_max_candidates_spreads_and_never_drops_a_rule() -> None:

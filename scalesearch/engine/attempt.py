@@ -1,0 +1,89 @@
+"""One attempt at one trial, the same under every engine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass, replace
+from typing import Final
+
+from scalesearch.engine.base import TrialFn
+from scalesearch.errors import (
+    DataError,
+    InterruptedRun,
+    MissingPackageError,
+    ResourceError,
+    ScaleSearchError,
+    VerificationError,
+)
+from scalesearch.trial import TrialRecord, TrialRequest
+
+__all__ = ["STOPS_THE_RUN", "Crash", "attempt_trial", "failed_record"]
+
+#: errors of the surroundings, not of one trial
+STOPS_THE_RUN: Final = (DataError, MissingPackageError, ResourceError, VerificationError, InterruptedRun)
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """An attempt that gave no record. `final` says that trying again would end the same way."""
+
+    error: str
+    seconds: float
+    worker: str
+    final: bool = False
+
+
+def attempt_trial(trial_fn: TrialFn, request: TrialRequest, attempt: int) -> TrialRecord | Crash:
+    """Call the trial function and catch what it raises.
+
+    An error that scalesearch raises on purpose (a diverged loss, a network that cannot exist) is final,
+    because the trial is a pure function. Anything else may be the machine's fault.
+
+    Raises:
+        DataError, MissingPackageError, ResourceError, VerificationError: every trial would fail like this one,
+            so the run ends and no row blames the network.
+    """
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    started_at, start = time.time(), time.perf_counter()
+    try:
+        record = trial_fn(request)
+    except STOPS_THE_RUN:
+        raise
+    except ScaleSearchError as error:
+        return Crash(str(error), time.perf_counter() - start, worker, final=True)
+    except (Exception, SystemExit) as error:
+        return Crash(f"{type(error).__name__}: {error}", time.perf_counter() - start, worker)
+    assert isinstance(record, TrialRecord), type(record)
+    assert record.key == request.key, "a record answers its request"
+    seconds = time.perf_counter() - start
+    return replace(
+        record,
+        worker=record.worker or worker,
+        attempt=attempt,
+        seconds=seconds if record.seconds is None else record.seconds,
+        started_at=started_at if record.started_at is None else record.started_at,
+        finished_at=started_at + seconds if record.finished_at is None else record.finished_at,
+    )
+
+
+def failed_record(request: TrialRequest, crash: Crash, attempt: int) -> TrialRecord:
+    """The row of a trial that gave no result after `attempt` attempts."""
+    finished_at = time.time()
+    return TrialRecord(
+        key=request.key,
+        fingerprint=request.spec.fingerprint,
+        recipe=request.recipe.fingerprint,
+        data=request.data.fingerprint,
+        seed=request.seed,
+        epochs=request.recipe.epochs,
+        status="failed",
+        resolution=request.spec.resolution,
+        error=" ".join(crash.error.split())[:2000],
+        seconds=crash.seconds,
+        started_at=finished_at - crash.seconds,
+        finished_at=finished_at,
+        worker=crash.worker,
+        attempt=attempt,
+    )

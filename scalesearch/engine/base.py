@@ -1,0 +1,80 @@
+"""What an engine is: slots that turn requests into records, and nothing else.
+
+No search logic and no training logic lives here: the trial is a function that every engine calls alike.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import ClassVar, Self
+
+from scalesearch.trial import TrialRecord, TrialRequest
+
+__all__ = ["Engine", "TrialFn", "load_trial_fn"]
+
+TrialFn = Callable[[TrialRequest], TrialRecord]
+
+
+class Engine(ABC):
+    """Executes trials on a fixed number of slots; use it in a `with` statement.
+
+    The order of calls is `start`, `wait_ready`, then any mix of `submit` (into a free slot) and `next_done`,
+    then `close`. A record says "failed" where a trial could not be done; only trouble with the engine itself
+    is raised.
+    """
+
+    #: trials run inside this process, so that a signal has to break into them
+    in_process: ClassVar[bool] = False
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin to start up and return at once; the caller can work in the meantime."""
+
+    @abstractmethod
+    def wait_ready(self) -> None:
+        """Return when every slot can take a trial.
+
+        Raises:
+            ResourceError: more resources are asked for than there are.
+            EngineError: the engine could not be started.
+        """
+
+    @property
+    @abstractmethod
+    def slots(self) -> int:
+        """Trials at the same time; may wait for a cluster to answer."""
+
+    @abstractmethod
+    def submit(self, request: TrialRequest) -> None:
+        """Give a trial to a free slot; there must be one."""
+
+    @abstractmethod
+    def next_done(self, timeout: float | None = None) -> TrialRecord | None:
+        """The next finished record, freeing its slot; None after `timeout` seconds or when nothing runs.
+
+        Raises:
+            EngineError: the engine lost its workers for good.
+            DataError, MissingPackageError, ResourceError, VerificationError: no trial can run like this.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End every worker at once, also in the middle of a trial; further calls do nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def load_trial_fn() -> TrialFn:
+    """`scalesearch.trial.run_trial` on its default device, with torch imported before the first trial needs it."""
+    import scalesearch.train.trainer  # noqa: F401
+    from scalesearch.trial import run_trial
+
+    return run_trial

@@ -1,0 +1,23 @@
+"""From settings to the engine they name."""
+
+from __future__ import annotations
+
+from scalesearch.engine.base import Engine, TrialFn
+from scalesearch.engine.settings import EngineSettings
+
+__all__ = ["create_engine"]
+
+
+def create_engine(settings: EngineSettings, *, trial_fn: TrialFn | None = None) -> Engine:
+    """The engine of `settings`, not started; `trial_fn` None is `scalesearch.trial.run_trial`.
+
+    Raises:
+        MissingPackageError, ResourceError: see `RayEngine`.
+    """
+    if settings.name == "serial":
+        from scalesearch.engine.serial_engine import SerialEngine
+
+        return SerialEngine(settings, trial_fn=trial_fn)
+    from scalesearch.engine.ray_engine import RayEngine
+
+    return RayEngine(settings, trial_fn=trial_fn)

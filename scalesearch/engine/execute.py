@@ -1,0 +1,134 @@
+"""The loop every study runs its trials through, whatever the engine.
+
+A record is committed before its slot is given to the next trial, so whatever dies, what was finished is kept.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from scalesearch.engine.base import Engine
+from scalesearch.engine.interrupts import BreakIn, Interrupts
+from scalesearch.errors import InterruptedRun
+from scalesearch.store.ledger import Ledger
+from scalesearch.trial import TrialRecord, TrialRequest
+
+__all__ = ["Execution", "execute"]
+
+# seconds between two looks at the interrupt flag while nothing arrives
+_POLL: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What one call of `execute` gave.
+
+    Attributes:
+        records: one per request, in request order, failed ones included.
+        reused: units of work that the ledger answered.
+        ran: units of work that were executed.
+    """
+
+    records: tuple[TrialRecord, ...]
+    reused: int
+    ran: int
+
+
+def execute(
+    requests: Sequence[TrialRequest],
+    engine: Engine,
+    ledger: Ledger,
+    *,
+    on_record: Callable[[TrialRecord], None] = lambda record: None,
+    on_reused: Callable[[TrialRecord], None] = lambda record: None,
+    cost: Callable[[TrialRequest], float] | None = None,
+    stop: Interrupts | None = None,
+    retry_failed: bool = False,
+) -> Execution:
+    """Get a record for every request: from the ledger where it is committed, from the engine otherwise.
+
+    Args:
+        requests: equal ones (same key) run once.
+        engine: started or not; left open for the next call, closed when anything is raised.
+        ledger: takes every record before its slot is used again.
+        on_record: called after each commit, for progress.
+        on_reused: called for each record that was already there.
+        cost: expected cost; the dearest trials start first, because a long one at the end leaves slots idle.
+        stop: where signals are noticed.
+        retry_failed: run failed units of work again instead of answering with the committed failure.
+
+    Raises:
+        InterruptedRun: a signal came; what had arrived is committed.
+        LedgerError, EngineError: see there.
+        DataError, MissingPackageError, ResourceError, VerificationError: no trial can run like this.
+    """
+    stop = stop or Interrupts()
+    known = _committed(requests, ledger, retry_failed)
+    for record in known.values():
+        on_reused(record)
+    waiting = deque(_unique_missing(requests, known, cost))
+    reused, ran = len(known), len(waiting)
+    try:
+        stop.check()
+        if waiting:
+            engine.start()
+            with stop.immediate():
+                engine.wait_ready()
+            stop.arm()
+            for record in _run(waiting, engine, ledger, stop):
+                known[record.key] = record
+                on_record(record)
+    except BreakIn:  # came just as an interruptible part ended
+        engine.close()
+        raise InterruptedRun(stop.signal_number or signal.SIGINT) from None
+    except BaseException:
+        engine.close()
+        raise
+    return Execution(tuple(known[request.key] for request in requests), reused, ran)
+
+
+def _run(waiting: deque[TrialRequest], engine: Engine, ledger: Ledger, stop: Interrupts) -> Iterator[TrialRecord]:
+    """Keep every slot busy until nothing waits and nothing runs; yield each record once it is committed."""
+    running = 0
+    while waiting or running:
+        if stop.signal_number is not None and not engine.in_process:
+            yield from _arrived(engine, ledger)
+        stop.check()
+        while waiting and running < engine.slots:
+            engine.submit(waiting.popleft())
+            running += 1
+        with stop.immediate(active=engine.in_process):
+            record = engine.next_done(timeout=_POLL)
+        if record is not None:
+            running -= 1
+            ledger.commit(record)
+            yield record
+    stop.check()
+
+
+def _arrived(engine: Engine, ledger: Ledger) -> Iterator[TrialRecord]:
+    """Commit what other slots finished before the signal."""
+    while (record := engine.next_done(timeout=0)) is not None:
+        ledger.commit(record)
+        yield record
+
+
+def _committed(requests: Sequence[TrialRequest], ledger: Ledger, retry_failed: bool) -> dict[str, TrialRecord]:
+    wanted = {request.key for request in requests}
+    return {
+        record.key: record
+        for record in ledger.records()
+        if record.key in wanted and (record.status == "done" or not retry_failed)
+    }
+
+
+def _unique_missing(
+    requests: Sequence[TrialRequest], known: dict[str, TrialRecord], cost: Callable[[TrialRequest], float] | None
+) -> list[TrialRequest]:
+    """One request per missing key, the dearest first; requests of equal cost keep their order."""
+    missing = list({request.key: request for request in requests if request.key not in known}.values())
+    return missing if cost is None else sorted(missing, key=cost, reverse=True)

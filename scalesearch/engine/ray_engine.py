@@ -1,0 +1,237 @@
+"""engine=ray: long-lived Ray actors, one per slot, fed through `ray.wait`.
+
+An actor imports torch once and then takes a trial in about a millisecond. One that dies, hangs or crashes is
+replaced and its trial tried again.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from scalesearch.engine.attempt import STOPS_THE_RUN, Crash, failed_record
+from scalesearch.engine.base import Engine, TrialFn
+from scalesearch.engine.data_shipping import pack
+from scalesearch.engine.ray_session import RaySession
+from scalesearch.engine.ray_worker import TrialWorker
+from scalesearch.engine.resources import Allotment
+from scalesearch.engine.settings import EngineSettings
+from scalesearch.errors import EngineError
+from scalesearch.trial import TrialRecord, TrialRequest
+
+__all__ = ["RayEngine"]
+
+# seconds a worker may take to appear and import torch; Ray itself waits for ever
+WORKER_START_TIMEOUT: Final = 120.0
+# workers in a row that may die while starting
+START_ATTEMPTS: Final = 3
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One actor and what it is doing: starting (not ready), idle (no pending result) or running."""
+
+    actor: Any
+    pending: Any
+    since: float
+    ready: bool = False
+    worker: str = "a starting worker"
+    request: TrialRequest | None = None
+    attempt: int = 0
+
+
+class RayEngine(Engine):
+    """Runs trials on Ray actors, on this machine or on a cluster.
+
+    `start` returns at once: Ray starts, actors are made and torch is imported in them while the caller works
+    (verification, calibration); `wait_ready` waits for the rest.
+
+    Args:
+        settings: see there.
+        trial_fn: what to run; None is `scalesearch.trial.run_trial`.
+
+    Raises:
+        MissingPackageError: Ray is not installed.
+        ResourceError: the slots do not fit on this machine (a cluster is checked once it answers).
+    """
+
+    def __init__(self, settings: EngineSettings | None = None, *, trial_fn: TrialFn | None = None):
+        self._settings = settings or EngineSettings()
+        self._trial_fn = trial_fn
+        self._session = RaySession(self._settings, self._make_slots)
+        self._actor_class: Any = None
+        self._slots: list[_Slot] = []
+        self._start_failures = 0
+        self._bundles: dict[str, Any] = {}
+
+    def start(self) -> None:
+        """Begin to start Ray and the workers; further calls do nothing."""
+        self._session.start()
+
+    def wait_ready(self) -> None:
+        """Return when every worker has imported what trials need."""
+        self.start()
+        self._session.wait()
+        while not all(slot.ready for slot in self._slots):
+            self._step(timeout=0.2, slots=[slot for slot in self._slots if not slot.ready])
+
+    @property
+    def slots(self) -> int:
+        """Actors; waits until Ray has answered."""
+        self.start()
+        self._session.wait()
+        return len(self._slots)
+
+    def submit(self, request: TrialRequest) -> None:
+        """Give the trial to an idle actor, a ready one if there is one."""
+        free = [slot for slot in self._slots if slot.request is None]
+        assert free, "a slot must be free"
+        slot = max(free, key=lambda slot: slot.ready)
+        slot.request, slot.attempt = request, 1
+        if slot.ready:
+            self._launch(slot)
+
+    def next_done(self, timeout: float | None = None) -> TrialRecord | None:
+        """The next finished record; replaces dead and hung workers and repeats their trials on the way."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while any(slot.request for slot in self._slots):
+            left = 1.0 if until is None else max(0.0, min(1.0, until - time.monotonic()))
+            record = self._step(timeout=left, slots=self._slots)
+            if record is not None:
+                return record
+            if until is not None and time.monotonic() >= until:
+                return None
+        return None
+
+    def close(self) -> None:
+        """Kill the actors and end the session; further calls do nothing."""
+        for slot in self._slots:
+            self._kill(slot)
+        self._slots = []
+        self._session.close()
+
+    def _make_slots(self, allotment: Allotment) -> None:
+        """Make the actors; called in the session's thread as soon as Ray answers."""
+        import ray
+
+        self._actor_class = ray.remote(TrialWorker).options(
+            num_cpus=allotment.cpus, num_gpus=allotment.gpus, max_restarts=0, scheduling_strategy="SPREAD"
+        )
+        self._slots = [self._new_slot() for _ in range(allotment.slots)]
+
+    def _new_slot(self) -> _Slot:
+        actor = self._actor_class.remote(self._trial_fn)
+        threads = max(1, int(self._settings.cpus_per_trial))
+        return _Slot(actor, pending=actor.warm_up.remote(threads), since=time.monotonic())
+
+    def _launch(self, slot: _Slot) -> None:
+        """Start the slot's request on its ready actor."""
+        assert slot.request is not None
+        slot.pending = slot.actor.run.remote(slot.request, slot.attempt, self._bundle(slot.request))
+        slot.since = time.monotonic()
+
+    def _bundle(self, request: TrialRequest) -> list[Any]:
+        """A reference to the packed data set, put into Ray's store once; empty on this machine alone."""
+        if self._settings.address is None:
+            return []
+        if request.data.fingerprint not in self._bundles:
+            import ray
+
+            self._bundles[request.data.fingerprint] = ray.put(pack(request.data))
+        # inside a list a reference is passed on as it is, so that only nodes that need the data fetch it
+        return [self._bundles[request.data.fingerprint]]
+
+    def _step(self, *, timeout: float, slots: list[_Slot]) -> TrialRecord | None:
+        """Wait for one thing to happen on `slots` and deal with it."""
+        import ray
+
+        watched = {slot.pending: slot for slot in slots if slot.pending is not None}
+        limit = self._settings.trial_timeout
+        if limit is not None:  # wake up when the next trial counts as hung
+            ends = [slot.since + limit for slot in watched.values() if slot.ready]
+            timeout = max(0.0, min([timeout, *(end - time.monotonic() for end in ends)]))
+        done, _ = ray.wait(list(watched), num_returns=1, timeout=timeout)
+        if done:
+            return self._settle(watched[done[0]], done[0])
+        for slot in watched.values():
+            age = time.monotonic() - slot.since
+            if not slot.ready and age > WORKER_START_TIMEOUT:
+                raise EngineError(f"a worker did not start within {WORKER_START_TIMEOUT:g} s; is the cluster busy?")
+            if slot.ready and limit is not None and age >= limit:
+                return self._crashed(slot, Crash(f"hung: no result within {limit:g} s", age, slot.worker), lost=True)
+        return None
+
+    def _settle(self, slot: _Slot, pending: Any) -> TrialRecord | None:
+        """Deal with an actor that answered or died."""
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
+        slot.pending = None
+        seconds = time.monotonic() - slot.since
+        try:
+            answer = ray.get(pending)
+        except RayError as error:
+            if isinstance(error, RayTaskError) and isinstance(error.cause, STOPS_THE_RUN):
+                raise error.cause from None
+            if not slot.ready:
+                self._start_failed(slot, error)
+                return None
+            return self._crashed(slot, Crash(_cause(error), seconds, slot.worker), lost=True)
+        if not slot.ready:
+            slot.ready, slot.worker, self._start_failures = True, answer, 0
+            if slot.request is not None:
+                self._launch(slot)
+            return None
+        if isinstance(answer, Crash):
+            # a CUDA error stays with its process, so with GPUs a crash costs the worker
+            on_gpu = self._session.allotment is not None and self._session.allotment.gpus > 0
+            return self._crashed(slot, answer, lost=on_gpu and not answer.final)
+        slot.request = None
+        return answer  # type: ignore[no-any-return]
+
+    def _crashed(self, slot: _Slot, crash: Crash, *, lost: bool) -> TrialRecord | None:
+        """Try the slot's trial again, or give its failed record; a lost worker is replaced."""
+        request, attempt = slot.request, slot.attempt
+        assert request is not None
+        again = not crash.final and attempt < self._settings.max_attempts
+        if lost:
+            self._replace(slot)
+        slot.request, slot.attempt = (request, attempt + 1) if again else (None, 0)
+        if again and slot.ready:
+            self._launch(slot)
+        return None if again else failed_record(request, crash, attempt)
+
+    def _start_failed(self, slot: _Slot, error: BaseException) -> None:
+        self._start_failures += 1
+        if self._start_failures >= START_ATTEMPTS:
+            raise EngineError(f"workers cannot start ({_cause(error)}); try engine=serial to see why") from error
+        self._replace(slot)
+
+    def _replace(self, slot: _Slot) -> None:
+        """Put a new actor into the slot; the request stays."""
+        self._kill(slot)
+        fresh = self._new_slot()
+        slot.actor, slot.pending, slot.since = fresh.actor, fresh.pending, fresh.since
+        slot.ready, slot.worker = False, fresh.worker
+
+    @staticmethod
+    def _kill(slot: _Slot) -> None:
+        import ray
+
+        with suppress(Exception):  # it may be dead, or Ray gone
+            ray.kill(slot.actor, no_restart=True)
+
+
+def _cause(error: BaseException) -> str:
+    """Why an actor died, without Ray's advice."""
+    from ray.exceptions import OutOfMemoryError, RayTaskError
+
+    text = " ".join(str(error).split())
+    if isinstance(error, OutOfMemoryError):
+        return f"the worker was killed because memory ran out: {text[:300]}"
+    if isinstance(error, RayTaskError):
+        return f"{type(error.cause).__name__}: {error.cause}"
+    detail = text.rpartition("Worker exit detail: ")[2].partition("Some common causes")[0].strip()
+    return f"the worker died (killed, crashed or out of memory): {detail[:300]}"

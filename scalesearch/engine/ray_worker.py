@@ -1,0 +1,49 @@
+"""What runs inside a Ray actor: one long-lived process that does one trial after the other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scalesearch.engine.attempt import Crash, attempt_trial
+from scalesearch.engine.base import TrialFn, load_trial_fn
+from scalesearch.engine.data_shipping import unpack
+from scalesearch.trial import TrialRecord, TrialRequest
+
+__all__ = ["TrialWorker"]
+
+
+class TrialWorker:
+    """The plain class behind the actor.
+
+    Args:
+        trial_fn: what to call; None is `scalesearch.trial.run_trial`, imported here and not in the driver.
+    """
+
+    def __init__(self, trial_fn: TrialFn | None):
+        # Ctrl-C on a terminal reaches every process; only the driver decides what it means
+        with suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._trial_fn = trial_fn
+
+    def warm_up(self, threads: int) -> str:
+        """Import what trials need, with `threads` threads for OpenMP; returns the worker's name, "host:pid"."""
+        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+        if self._trial_fn is None:
+            self._trial_fn = load_trial_fn()
+        return f"{socket.gethostname()}:{os.getpid()}"
+
+    def run(self, request: TrialRequest, attempt: int, bundle: Sequence[Any] = ()) -> TrialRecord | Crash:
+        """One attempt; `bundle` holds a reference to the packed data set where this node may lack it."""
+        assert self._trial_fn is not None, "warm_up comes first"
+        if bundle and not Path(request.data.folder).is_dir():
+            import ray
+
+            request = replace(request, data=unpack(request.data, ray.get(bundle[0])))
+        return attempt_trial(self._trial_fn, request, attempt)

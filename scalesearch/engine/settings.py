@@ -1,0 +1,63 @@
+"""How trials are executed: plain values, nothing started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from scalesearch.errors import ConfigError, UnknownNameError
+
+__all__ = ["ENGINES", "EngineSettings"]
+
+ENGINES: Final = ("ray", "serial")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Settings of an engine; none of them changes a result.
+
+    Args:
+        name: one of `ENGINES`.
+        slots: trials at the same time; None is as many as the machine or cluster has room for.
+        cpus_per_trial: cores reserved for one trial; keep it at the recipe's threads.
+        gpus_per_trial: GPUs reserved for one trial, 0.5 shares one between two; None is 1 where there are
+            GPUs and 0 elsewhere.
+        address: of a running Ray cluster, "HOST:PORT" or "auto"; None starts Ray on this machine only.
+        max_attempts: how often a trial whose worker dies or that crashes is started before it counts as failed.
+        trial_timeout: seconds after which a trial counts as hung; None waits for ever.
+
+    Raises:
+        ConfigError: a value outside these rules.
+    """
+
+    name: str = "ray"
+    slots: int | None = None
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float | None = None
+    address: str | None = None
+    max_attempts: int = 2
+    trial_timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise UnknownNameError.of("engine", self.name, ENGINES)
+        _check("slots", self.slots, 1, 100_000, whole=True)
+        _check("cpus_per_trial", self.cpus_per_trial, 0.01, 10_000)
+        _check("gpus_per_trial", self.gpus_per_trial, 0, 1024)
+        _check("max_attempts", self.max_attempts, 1, 100, whole=True)
+        _check("trial_timeout", self.trial_timeout, 0.001, 1e9)
+        if self.address is not None and self.address.strip() in ("", "local"):
+            raise ConfigError(
+                'engine.address must be "HOST:PORT" or "auto"', value=self.address, way_out="leave it out"
+            )
+        if self.name == "serial" and self.slots not in (None, 1):
+            raise ConfigError("engine=serial runs one trial at a time", value=self.slots, way_out="use engine=ray")
+
+
+def _check(name: str, value: float | None, low: float, high: float, *, whole: bool = False) -> None:
+    if value is None and name in ("slots", "gpus_per_trial", "trial_timeout"):
+        return
+    kind = int if whole else (int, float)
+    if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
+        what = "a whole number" if whole else "a number"
+        raise ConfigError(f"engine.{name} must be {what} from {low:g} to {high:g}", value=value)

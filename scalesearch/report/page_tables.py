@@ -1,0 +1,219 @@
+"""What a grid's page says, as tables and pairs of plain text; the template only lays it out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from scalesearch.report.marks import coefficients_text, mark_of
+from scalesearch.units import format_count, format_seconds
+
+__all__ = [
+    "Table",
+    "candidates_table",
+    "facts",
+    "family_table",
+    "leaders_table",
+    "proxy_words",
+    "region_words",
+]
+
+MISSING: Final = "–"
+_MOST_LEADERS: Final = 12
+_EVIDENCE_HEADS: Final = ("accuracy", "95 % interval", "objective", "P(best)", "seeds")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Text cells: `heads` over `rows`, each row with the name of its mark ("" for none).
+
+    The first `left` columns and the last `left_last` are words, the others numbers. `note` stands below.
+    """
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    left: int = 0
+    left_last: int = 0
+    note: str = ""
+
+
+def leaders_table(summary: Mapping[str, Any]) -> Table:
+    """The winner and all that cannot be told from it."""
+    entries = [summary["winner"], *summary["ties"]]
+    heads = ("", "rule", "α", "β", "γ", "px", "MACs", "ratio", *_EVIDENCE_HEADS)
+    rows = []
+    for position, entry in enumerate(entries[:_MOST_LEADERS]):
+        low, high = entry["accuracy_ci95"]
+        evidence = {**entry, "accuracy_low": low, "accuracy_high": high}
+        rule = ", ".join(entry["rules"])
+        mark = "tied" if position else "best"
+        words = ("winner" if len(entries) == 1 else "leads") if mark == "best" else "tied"
+        rows.append((mark, (words, rule, *_coefficients(entry), *_cost(entry), *_evidence(evidence))))
+    more = len(entries) - _MOST_LEADERS
+    note = f"{more} more are tied; the table of all candidates has them." if more > 0 else ""
+    return Table(heads, tuple(rows), left=2, note=note)
+
+
+def candidates_table(standings: pd.DataFrame) -> Table:
+    """Every trained candidate, in the order of `standings`."""
+    heads = (
+        "#", "outcome", "rule", "α", "β", "γ", "px", "MACs", "ratio",
+        *_EVIDENCE_HEADS, "params", "fvcore MACs", "nominal", "why",
+    )  # fmt: skip
+    words = {str(row["fingerprint"]): coefficients_text(row) for _, row in standings.iterrows()}
+    rows = []
+    for position, (_, row) in enumerate(standings.iterrows(), start=1):
+        outcome = _text(row["outcome"])
+        why = _text(row["why"])
+        for fingerprint, coefficients in words.items():
+            why = why.replace(fingerprint, coefficients)
+        mark = mark_of(outcome, _number(_adjusted(row)))
+        counts = (_count(row["params"]), _count(row["fvcore_macs"]), f"{row['nominal_product']:.2f}")
+        rule = _text(row["rule"]).replace("+", ", ")
+        cells = (str(position), outcome, rule, *_coefficients(row), *_cost(row), *_evidence(row), *counts, why)
+        rows.append((mark.name, cells))
+    return Table(heads, tuple(rows), left=3, left_last=1)
+
+
+def family_table(preview: Sequence[Mapping[str, Any]]) -> Table:
+    """The family that the winner implies."""
+    heads = (
+        "φ",
+        "depth",
+        "width",
+        "resolution",
+        "nominal px",
+        "nominal ratio",
+        "realised px",
+        "realised ratio",
+        "MACs",
+    )
+    rows = [
+        (
+            "",
+            (
+                f"{row['phi']:g}",
+                *(f"×{row[name]:.3f}" for name in ("depth", "width", "resolution")),
+                str(row["nominal_resolution"]),
+                f"{row['nominal_ratio']:.2f}×",
+                str(row["realised_resolution"]),
+                f"{row['realised_ratio']:.2f}×",
+                format_count(row["macs"]),
+            ),
+        )
+        for row in preview
+    ]
+    return Table(heads, tuple(rows), left=1)
+
+
+def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The settings that matter and what the run took, as (name, value)."""
+    baseline, data = summary["baseline"], summary["data"]
+    origin = f", rescaled from {baseline['rescaled_from']}" if baseline["rescaled_from"] else ""
+    tolerance = summary.get("tolerance")
+    within = f" within {100 * tolerance:g} %" if tolerance is not None and summary["constraint"] == "realised" else ""
+    counted = "counted after rounding" if summary["constraint"] == "realised" else "nominal, before rounding"
+    failed = f", {summary['n_failed']} failed" if summary["n_failed"] else ""
+    busy = summary["slot_utilisation"]
+    slots = f"{summary['slots']} slot{'' if summary['slots'] == 1 else 's'}"
+    return [
+        ("Budget of the baseline", f"{format_count(summary['target_macs'])} multiply-adds"),
+        (
+            "Baseline",
+            f"{baseline['name']}{origin}: {format_count(baseline['macs'])} multiply-adds, "
+            f"{format_count(baseline['params'])} parameters, {baseline['resolution']} px",
+        ),
+        ("Cost of the candidates", f"{summary['ratio']:g} times the baseline{within}, {counted}"),
+        ("Depth rounding", str(summary["depth_rounding"]).replace("_", " ")),
+        ("Candidates", f"{summary['n_candidates']} trained, from {summary['n_lattice']} lattice points and the rules"),
+        ("Trainings", f"{summary['n_trials']}{failed}"),
+        ("Spread between seeds", MISSING if summary["seed_sd"] is None else f"{summary['seed_sd']:.4f} (objective)"),
+        ("Objective", _objective_words(summary)),
+        (
+            "Data",
+            f"{data['name']}: {data['classes']} classes, {data['n_train']:,} pictures to train on and "
+            f"{data['n_val']:,} to choose by",
+        ),
+        (
+            "Time",
+            f"{format_seconds(summary['wall_seconds'])} on {slots}"
+            + ("" if busy is None else f", busy {100 * busy:.0f} % of it"),
+        ),
+    ]
+
+
+def _objective_words(summary: Mapping[str, Any]) -> str:
+    below, above = summary["objective"]["below"], summary["objective"]["above"]
+    target = format_count(summary["ratio"] * summary["target_macs"])
+    exponent = f"{below:g}" if below == above else f"{below:g} up to {target} and {above:g} beyond it"
+    return f"accuracy × (MACs / {target})^w, w = {exponent}".replace("-", "−")
+
+
+def proxy_words(summary: Mapping[str, Any]) -> str:
+    """What was trained in place of the candidates, in a sentence."""
+    proxy = summary["proxy"]
+    epochs = f"{proxy['epochs']} epoch{'' if proxy['epochs'] == 1 else 's'}"
+    low, high = f"{proxy['ratio_low']:.2f}", f"{proxy['ratio_high']:.2f}"
+    spread = f"{low} times" if low == high else f"{low} to {high} times"
+    return (
+        f"Each candidate was trained as a small stand-in: {100 * proxy['width']:g} % of its width, at a resolution "
+        f"that makes the baseline's {proxy['resolution']} px, for {epochs} over {100 * proxy['data_fraction']:g} % of "
+        f"the training pictures. The stand-ins cost {spread} that of the baseline "
+        f"({format_count(proxy['baseline_macs'])})."
+    )
+
+
+def region_words(winner: Mapping[str, Any]) -> str:
+    """How far the winner's coefficients are determined: lattice points that realise the same network."""
+    region = winner["region"]
+    if len(region) < 2:
+        return ""
+    ranges = []
+    for name, values in zip("αβγ", zip(*region, strict=True), strict=True):
+        low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+        ranges.append(f"{name} = {low}" if low == high else f"{name} from {low} to {high}")
+    return (
+        f"{len(region)} lattice points realise this very network ({', '.join(ranges)}): its coefficients are a region."
+    )
+
+
+def _coefficients(row: Mapping[str, Any] | pd.Series[Any]) -> tuple[str, ...]:
+    return f"{row['alpha']:.3f}", f"{row['beta']:.3f}", f"{row['gamma']:.3f}"
+
+
+def _cost(row: Mapping[str, Any] | pd.Series[Any]) -> tuple[str, ...]:
+    return str(row["resolution"]), _count(row["macs"]), f"{row['realised_ratio']:.3f}×"
+
+
+def _evidence(row: Mapping[str, Any] | pd.Series[Any]) -> tuple[str, ...]:
+    accuracy, low, high = (_number(row[name]) for name in ("accuracy_mean", "accuracy_low", "accuracy_high"))
+    objective, p_best = _number(_adjusted(row)), _number(row["p_best"])
+    return (
+        MISSING if math.isnan(accuracy) else f"{100 * accuracy:.1f} %",
+        MISSING if math.isnan(low) else f"{100 * low:.1f} – {100 * high:.1f} %",
+        MISSING if math.isnan(objective) else f"{objective:.4f}",
+        MISSING if math.isnan(p_best) else "< 0.01" if p_best < 0.01 else f"{p_best:.2f}",
+        str(row["seeds"]),
+    )
+
+
+def _adjusted(row: Mapping[str, Any] | pd.Series[Any]) -> Any:
+    return row["objective_adjusted"] if "objective_adjusted" in row else row["objective"]
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _count(value: Any) -> str:
+    number = _number(value)
+    return MISSING if math.isnan(number) else format_count(number)
+
+
+def _text(value: Any) -> str:
+    """An empty cell of a table that was read again is NaN."""
+    return "" if value is None or value != value else str(value)

@@ -1,0 +1,115 @@
+"""One driver per run folder: a lock the kernel drops with its process, and a note that says who holds it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from scalesearch.errors import RunFolderError
+from scalesearch.store.atomic import write_atomic
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+__all__ = ["DriverLock", "Holder"]
+
+LOCK_FILE: Final = "driver.lock"
+NOTE_FILE: Final = "driver.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that drives a run: `ticks` is when the kernel started it, which tells a reused pid apart."""
+
+    pid: int
+    host: str
+    since: float
+    ticks: str | None
+
+    @classmethod
+    def this_process(cls) -> Holder:
+        """The calling process."""
+        return cls(os.getpid(), socket.gethostname(), time.time(), _start_ticks(os.getpid()))
+
+    @classmethod
+    def noted_in(cls, folder: Path) -> Holder | None:
+        """The holder noted in a run folder, or None where the last driver ended cleanly."""
+        try:
+            values = json.loads((folder / NOTE_FILE).read_text(encoding="utf-8"))
+            return cls(int(values["pid"]), str(values["host"]), float(values["since"]), values["ticks"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @property
+    def is_alive(self) -> bool | None:
+        """Whether it still runs; None on another host, where that cannot be seen."""
+        if self.host != socket.gethostname():
+            return None
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return self.ticks is None or _start_ticks(self.pid) == self.ticks
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+class DriverLock:
+    """The exclusive right to write into `folder`, which must exist."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._lock: BaseFileLock | None = None
+
+    def acquire(self) -> Holder | None:
+        """Take the lock at once.
+
+        Returns:
+            The dead driver whose lock was taken over, or None.
+
+        Raises:
+            RunFolderError: another driver holds it, or the folder cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._folder / LOCK_FILE, timeout=0, thread_local=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            holder = Holder.noted_in(self._folder) or "another process"
+            raise RunFolderError(
+                "one run folder takes one driver at a time",
+                value=f"{self._folder} is driven by {holder}",
+                way_out="wait for it, stop it, or choose another --name",
+            ) from error
+        self._lock = lock
+        left_behind = Holder.noted_in(self._folder)
+        note = json.dumps(asdict(Holder.this_process()))
+        write_atomic(self._folder / NOTE_FILE, note.encode())
+        return left_behind
+
+    def release(self) -> None:
+        """Give the lock back; further calls do nothing."""
+        if self._lock is None:
+            return
+        (self._folder / NOTE_FILE).unlink(missing_ok=True)
+        self._lock.release()
+        self._lock = None
+
+
+def _start_ticks(pid: int) -> str | None:
+    """Start time of a process in clock ticks since boot, or None where there is no /proc."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # field 22; the name in field 2 may hold spaces and parentheses, so count from the last ")"
+    return stat.rpartition(")")[2].split()[19]

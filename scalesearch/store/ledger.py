@@ -1,0 +1,259 @@
+"""The ledger: one SQLite file per run, one row per unit of work, committed before its slot is used again.
+
+A row that `commit` has returned for survives kill -9 and power loss (WAL, synchronous=FULL). Every row carries
+a digest: SQLite's own check finds damaged pages, the digest finds altered values. A damaged ledger is refused,
+never started anew.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import quote
+
+from scalesearch.errors import LedgerError
+from scalesearch.store.atomic import fsync_folder
+from scalesearch.store.ledger_faults import explain, refusal
+from scalesearch.store.rows import COLUMNS, digest_of, record_of, records_frame, row_of
+from scalesearch.trial import TrialRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["SCHEMA_VERSION", "Ledger"]
+
+SCHEMA_VERSION: Final = 1
+LOCK_TIMEOUT: Final = 5.0
+
+_MAGIC: Final = b"SQLite format 3\x00"
+_SQL_TYPES: Final = {int: "INTEGER", float: "REAL", str: "TEXT"}
+
+
+class Ledger:
+    """The committed results of one run; use `create_or_open` or `open_readonly`, and close it.
+
+    Every method raises LedgerError when the file is damaged, locked for longer than the timeout, or the disk
+    is full; what was committed before stays.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, columns: tuple[str, ...]):
+        self._connection, self.path, self._columns = connection, path, columns
+
+    @classmethod
+    def create_or_open(cls, path: str | Path, *, lock_timeout: float = LOCK_TIMEOUT) -> Ledger:
+        """Open the ledger at `path`, or create it in one step: a killed creation leaves nothing in the way.
+
+        Args:
+            path: the file; its folder must exist.
+            lock_timeout: seconds to wait for another process that holds a lock.
+
+        Raises:
+            LedgerError: not a ledger, damaged, from a newer scalesearch, locked, or the disk is full.
+        """
+        path = Path(path)
+        with explain(path):
+            if not path.exists():
+                _create(path)
+            _check_file(path)
+            connection = sqlite3.connect(path, timeout=lock_timeout, isolation_level=None)
+            with _closed_on_error(connection):
+                ledger = cls(connection, path, _checked_columns(connection, path))
+                ledger._check_rows()
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                # pages move to the main file at once, because only there can damage be told from a torn write
+                connection.execute("PRAGMA wal_autocheckpoint = 1")
+                ledger._add_missing_columns()
+        return ledger
+
+    @classmethod
+    def open_readonly(cls, path: str | Path, *, lock_timeout: float = LOCK_TIMEOUT) -> Ledger:
+        """Open an existing ledger for reading, also while its driver is writing.
+
+        Raises:
+            LedgerError: there is none, or as `create_or_open`.
+        """
+        path = Path(path)
+        with explain(path):
+            _check_file(path)
+            # a folder nobody can write to has no writer either; without "immutable" SQLite wants to create files there
+            mode = "mode=ro" if os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
+            uri = f"file:{quote(str(path.absolute()))}?{mode}"
+            connection = sqlite3.connect(uri, uri=True, timeout=lock_timeout, isolation_level=None)
+            with _closed_on_error(connection):
+                ledger = cls(connection, path, _checked_columns(connection, path))
+                ledger._check_rows()
+        return ledger
+
+    def commit(self, record: TrialRecord) -> bool:
+        """Store one result; it is on disk when this returns.
+
+        A "done" row never changes: a late duplicate is ignored. A "failed" row is replaced by a later result.
+
+        Returns:
+            Whether the record was stored.
+        """
+        row = row_of(record)
+        row["digest"] = digest_of(row)
+        names, slots = ", ".join(row), ", ".join("?" * len(row))
+        changes = ", ".join(f"{name} = excluded.{name}" for name in row if name != "key")
+        sql = (
+            f"INSERT INTO trials ({names}) VALUES ({slots}) "
+            f"ON CONFLICT (key) DO UPDATE SET {changes} WHERE trials.status <> 'done'"
+        )
+        with explain(self.path):
+            return self._connection.execute(sql, tuple(row.values())).rowcount > 0
+
+    def get(self, key: str) -> TrialRecord | None:
+        """The record of one unit of work, or None."""
+        return next(self._read("WHERE key = ?", (key,)), None)
+
+    def records(self) -> list[TrialRecord]:
+        """All records in the order in which they were first committed."""
+        return list(self._read("ORDER BY rowid", ()))
+
+    def done_keys(self) -> set[str]:
+        """Keys of the records with status "done"."""
+        with explain(self.path):
+            return {key for (key,) in self._connection.execute("SELECT key FROM trials WHERE status = 'done'")}
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Store a text under `key`, replacing what was there."""
+        sql = "INSERT OR REPLACE INTO meta (key, value, digest) VALUES (?, ?, ?)"
+        with explain(self.path):
+            self._connection.execute(sql, (key, value, digest_of({key: value})))
+
+    def get_meta(self, key: str) -> str | None:
+        """The text under `key`, or None."""
+        with explain(self.path):
+            found = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if found is None else str(found[0])
+
+    def to_frame(self) -> pd.DataFrame:
+        """All records as a data frame, see `rows.records_frame`."""
+        return records_frame(self.records())
+
+    def close(self) -> None:
+        """Close the file; further calls do nothing."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _read(self, clause: str, values: tuple[str, ...]) -> Iterator[TrialRecord]:
+        sql = f"SELECT {', '.join(self._columns)} FROM trials {clause}"
+        with explain(self.path):
+            rows = self._connection.execute(sql, values).fetchall()
+        return (record_of(dict(zip(self._columns, row, strict=True))) for row in rows)
+
+    def _check_rows(self) -> None:
+        """Compare every stored digest with its values."""
+        names = ", ".join(self._columns)
+        for *values, digest in self._connection.execute(f"SELECT {names}, digest FROM trials"):
+            if digest_of(dict(zip(self._columns, values, strict=True))) != digest:
+                raise refusal(self.path, "every row of a ledger must match its digest")
+        for key, value, digest in self._connection.execute("SELECT key, value, digest FROM meta"):
+            if digest_of({key: value}) != digest:
+                raise refusal(self.path, "every setting in a ledger must match its digest")
+
+    def _add_missing_columns(self) -> None:
+        """Bring a ledger of an older scalesearch up to date; old rows keep the record's defaults."""
+        for name in COLUMNS:
+            if name not in self._columns:
+                self._connection.execute(f"ALTER TABLE trials ADD COLUMN {name} {_SQL_TYPES[COLUMNS[name]]}")
+        self._columns = tuple(COLUMNS)
+
+
+def _create(path: Path) -> None:
+    """Build the empty ledger beside `path` and give it its name only when it is complete."""
+    if path.with_name(f"{path.name}-wal").exists():
+        raise refusal(path, "a ledger must lie beside its write-ahead log, but only the log is there")
+    for leftover in path.parent.glob(f".{path.name}.*.new*"):
+        leftover.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    columns = ", ".join(f"{name} {_SQL_TYPES[kind]}" for name, kind in COLUMNS.items() if name != "key")
+    connection = sqlite3.connect(temporary, isolation_level=None)
+    with _closed_on_error(connection):
+        connection.execute("BEGIN")
+        connection.execute(f"CREATE TABLE trials (key TEXT PRIMARY KEY NOT NULL, {columns}, digest TEXT NOT NULL)")
+        connection.execute(
+            "CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL, digest TEXT NOT NULL)"
+        )
+        for key, value in _first_meta().items():
+            connection.execute("INSERT INTO meta VALUES (?, ?, ?)", (key, value, digest_of({key: value})))
+        connection.execute("COMMIT")
+    connection.close()
+    _publish(temporary, path)
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Name the finished file, never over one that another process created meanwhile."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        os.replace(temporary, path)
+    temporary.unlink(missing_ok=True)
+    fsync_folder(path.parent)
+
+
+def _first_meta() -> dict[str, str]:
+    try:
+        version = metadata.version("scalesearch")
+    except metadata.PackageNotFoundError:
+        version = "unknown"
+    return {"schema": str(SCHEMA_VERSION), "scalesearch": version, "created_at": repr(time.time())}
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what SQLite would silently treat as a new, empty database."""
+    if not path.is_file():
+        raise refusal(path, "a ledger must be a file")
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise refusal(path, "a ledger must be an SQLite file")
+
+
+def _checked_columns(connection: sqlite3.Connection, path: Path) -> tuple[str, ...]:
+    """The known columns of the file's trials table, after the checks of pages, tables and version."""
+    report = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
+    if report != ["ok"]:
+        raise refusal(path, f"a ledger must pass SQLite's integrity check ({report[0]})")
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not {"trials", "meta"} <= tables:
+        raise refusal(path, "a ledger must hold the tables trials and meta")
+    found = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    if found is None or not str(found[0]).isdigit():
+        raise refusal(path, "a ledger must name its schema version")
+    if int(found[0]) > SCHEMA_VERSION:
+        raise LedgerError(
+            f"this scalesearch reads ledgers of schema {SCHEMA_VERSION}, got {found[0]} in {path}; "
+            "update scalesearch, or start another run with another --name"
+        )
+    present = [row[1] for row in connection.execute("PRAGMA table_info(trials)")]
+    if not {"key", "status", "digest"} <= set(present):
+        raise refusal(path, "a ledger must hold the columns key, status and digest")
+    return tuple(name for name in COLUMNS if name in present)
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise

@@ -1,0 +1,34 @@
+"""Writes what a grid found into its run folder: tables, summary, figures with their data, and a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scalesearch.report.grid_figures import grid_figures
+from scalesearch.report.page import grid_page
+from scalesearch.report.render import to_png
+from scalesearch.store.run_folder import RunFolder
+from scalesearch.studies.grid_outcome import GridOutcome
+
+__all__ = ["write_outcome"]
+
+
+def write_outcome(run: RunFolder, outcome: GridOutcome, config_yaml: str) -> dict[str, Any]:
+    """Write every file of a finished grid, summary.json last, because it says that the run is finished.
+
+    Returns:
+        What summary.json holds.
+    """
+    summary, standings, trials = outcome.summary(), outcome.standings(), outcome.trials()
+    run.write_frame("trials.csv", trials)
+    run.write_frame("trials.parquet", trials)
+    run.write_frame("standings.csv", standings)
+    pictures: dict[str, bytes] = {}
+    for name, (data, figure) in grid_figures(standings, summary).items():
+        pictures[name] = to_png(figure)
+        run.write_frame(f"figures/{name}.csv", data)
+        run.write_bytes(f"figures/{name}.png", pictures[name])
+    run.write_text("report.html", grid_page(summary, standings, pictures, config_yaml))
+    run.write_json("summary.json", summary)
+    run.finish()
+    return summary

@@ -1,0 +1,199 @@
+"""What a grid will train: the baseline at its budget, the candidates around it, and their proxies. Counts only."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from scalesearch.arch.catalog import load_spec
+from scalesearch.arch.cost import cost_of
+from scalesearch.arch.iso_cost import Candidate, Plan, fold, plan_candidates
+from scalesearch.arch.proxy import ProxySettings, colliding, proxy_of
+from scalesearch.arch.rules import rule
+from scalesearch.arch.solve import rescale_to
+from scalesearch.arch.spec import NetSpec
+from scalesearch.errors import DataError
+from scalesearch.store.run_folder import RunFolder
+from scalesearch.studies.grid_settings import GridSettings
+from scalesearch.units import format_count
+
+if TYPE_CHECKING:
+    from scalesearch.data.prepare import SourceInfo
+
+__all__ = ["GridPlan", "Proxies", "candidate_rows", "plan_grid", "plan_proxies", "rows_to_csv", "write_plan"]
+
+# a baseline this close to the target is taken as it is: B0 costs 386M of the paper's "400M"
+_BASELINE_TOLERANCE = 0.10
+_RESCALING_RULE = "efficientnet"
+
+
+@dataclass(frozen=True, slots=True)
+class GridPlan:
+    """Baseline and candidates at full size. `rescaled_from` is the named network where it was brought to the target."""
+
+    plan: Plan
+    rescaled_from: NetSpec | None
+    target_macs: int
+
+    @property
+    def baseline(self) -> NetSpec:
+        """The network that candidates scale."""
+        return self.plan.baseline
+
+    def sentence(self) -> str:
+        """What was taken as the baseline, in words."""
+        macs = format_count(self.plan.baseline_cost.macs)
+        if self.rescaled_from is None:
+            return f"baseline {self.baseline.name}: {macs} multiply-adds, within 10 % of the target"
+        was = format_count(cost_of(self.rescaled_from).macs)
+        return (
+            f"baseline {self.rescaled_from.name} rescaled from {was} to {macs} multiply-adds "
+            f"(depth {self.baseline.depth}, widths {self.baseline.widths[0]}-{self.baseline.widths[-1]}, "
+            f"{self.baseline.resolution} px)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The trained stand-ins of the kept candidates, by the candidate's fingerprint."""
+
+    baseline: NetSpec
+    of: Mapping[str, NetSpec]
+    warnings: tuple[str, ...]
+
+    @property
+    def largest_side(self) -> int:
+        """The highest resolution any of them is trained at, in px."""
+        return max(proxy.resolution for proxy in self.of.values())
+
+    def ratio(self, fingerprint: str) -> float:
+        """MACs of a proxy over those of the baseline's proxy."""
+        return cost_of(self.of[fingerprint]).macs / cost_of(self.baseline).macs
+
+
+def plan_grid(settings: GridSettings) -> GridPlan:
+    """The baseline at its budget and every candidate around it.
+
+    Raises:
+        InputError: an unknown baseline, a target out of reach, an impossible constraint.
+    """
+    named = load_spec(settings.baseline)
+    off = cost_of(named).macs / settings.target_macs - 1
+    if abs(off) <= _BASELINE_TOLERANCE:
+        return GridPlan(plan_candidates(named, settings.iso_cost), None, settings.target_macs)
+    base = rescale_to(named, settings.target_macs, rule(_RESCALING_RULE), settings.iso_cost.rounding)
+    return GridPlan(plan_candidates(base, settings.iso_cost), named, settings.target_macs)
+
+
+def plan_proxies(grid: GridPlan, settings: ProxySettings, info: SourceInfo) -> tuple[GridPlan, Proxies]:
+    """Shrink every kept candidate for the data; those whose proxies would be one network become one candidate.
+
+    Raises:
+        SpecError: a proxy's resolution is below its total stride.
+        DataError: the proxy's part of the pictures cannot hold every class.
+    """
+    pictures, classes = round(settings.data_fraction * info.n_train), len(info.class_names)
+    if pictures < classes:
+        raise DataError(
+            f"a training needs a picture of each of the {classes} classes",
+            value=f"{pictures} of {info.n_train}",
+            way_out=f"raise proxy.data_fraction to at least {classes / info.n_train:.2g}",
+        )
+
+    def shrink(spec: NetSpec) -> NetSpec:
+        return proxy_of(
+            spec,
+            baseline_resolution=grid.baseline.resolution,
+            settings=settings,
+            num_classes=len(info.class_names),
+            in_channels=info.channels,
+        )
+
+    pairs = colliding([shrink(candidate.spec) for candidate in grid.plan.kept])
+    folded = fold(grid.plan, pairs)
+    proxies = {candidate.fingerprint: shrink(candidate.spec) for candidate in folded.kept}
+    result = Proxies(shrink(grid.baseline), proxies, ())
+    warnings = tuple(_warnings(result, len(pairs), info.native_side))
+    return replace(grid, plan=folded), replace(result, warnings=warnings)
+
+
+def _warnings(proxies: Proxies, n_folded: int, native_side: int) -> list[str]:
+    lines = []
+    if n_folded:
+        lines.append(
+            f"{n_folded} candidates share a proxy with another and were folded into it: the proxy is too coarse"
+        )
+    ratios = [proxies.ratio(fingerprint) for fingerprint in proxies.of]
+    spread = max(ratios) / min(ratios)
+    if spread > 1.1:
+        lines.append(
+            f"the proxies cost {min(ratios):.2f}x to {max(ratios):.2f}x their baseline, although the candidates "
+            "cost the same: feature maps of a few px round up (a larger proxy.resolution narrows this)"
+        )
+    if proxies.largest_side > native_side:
+        lines.append(
+            f"pictures of {native_side} px are enlarged for proxies of up to {proxies.largest_side} px: "
+            "resolution adds computation there but no detail"
+        )
+    return lines
+
+
+def candidate_rows(
+    grid: GridPlan, proxies: Proxies | None = None, fvcore: Mapping[str, int] | None = None
+) -> list[dict[str, Any]]:
+    """One row per realised network, kept ones first: the table candidates.csv."""
+    ordered = sorted(grid.plan.candidates, key=lambda candidate: not candidate.kept)
+    return [_row(candidate, proxies, fvcore or {}) for candidate in ordered]
+
+
+def _row(candidate: Candidate, proxies: Proxies | None, fvcore: Mapping[str, int]) -> dict[str, Any]:
+    c, spec = candidate.coefficients, candidate.spec
+    proxy = proxies.of.get(candidate.fingerprint) if proxies else None
+    return {
+        "alpha": round(c.alpha, 6),
+        "beta": round(c.beta, 6),
+        "gamma": round(c.gamma, 6),
+        "nominal_product": round(c.nominal_product, 6),
+        "realised_ratio": round(candidate.realised_ratio, 6),
+        "macs": candidate.cost.macs,
+        "params": candidate.cost.params,
+        "activations": candidate.cost.activations,
+        "resolution": spec.resolution,
+        "fingerprint": candidate.fingerprint,
+        "rule": "+".join(candidate.rules),
+        "kept": "true" if candidate.kept else "false",
+        "reason": candidate.reason,
+        "region": "; ".join(f"{r.alpha:g} {r.beta:g} {r.gamma:.4g}" for r in candidate.region),
+        "name": spec.name,
+        "depths": " ".join(map(str, spec.depths)),
+        "widths": " ".join(map(str, spec.widths)),
+        "fvcore_macs": fvcore.get(candidate.fingerprint),
+        "proxy_resolution": proxy.resolution if proxy else None,
+        "proxy_macs": cost_of(proxy).macs if proxy else None,
+        "proxy_ratio": round(proxies.ratio(candidate.fingerprint), 6) if proxies and proxy else None,
+    }
+
+
+def rows_to_csv(rows: list[dict[str, Any]]) -> str:
+    """Rows with equal keys as CSV text; None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_plan(settings: GridSettings, folder: RunFolder, config_yaml: str) -> list[dict[str, Any]]:
+    """Count the candidates and write candidates.csv; the run can be continued with training.
+
+    Returns:
+        The rows of candidates.csv.
+    """
+    rows = candidate_rows(plan_grid(settings))
+    with folder.open(settings.identity()) as run:
+        run.write_text("config.yaml", config_yaml)
+        run.write_text("candidates.csv", rows_to_csv(rows))
+    return rows

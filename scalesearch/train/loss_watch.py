@@ -1,0 +1,53 @@
+"""Watches the loss without waiting for the device at every step."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from scalesearch.errors import DivergedError
+
+__all__ = ["LossWatch"]
+
+_EVERY: Final = 20  # steps between looks, because each one waits for a GPU
+
+
+class LossWatch:
+    """Collects the loss of every step and stops a training that diverged."""
+
+    def __init__(self) -> None:
+        self._pending: list[Tensor] = []
+        self._seen: list[float] = []
+
+    def add(self, loss: Tensor) -> None:
+        """Take the loss of the next step.
+
+        Raises:
+            DivergedError: a loss among the latest steps was NaN or infinite; names the first such step, from 1.
+        """
+        self._pending.append(loss.detach())
+        if len(self._pending) >= _EVERY:
+            self.look()
+
+    def look(self) -> None:
+        """Look at the losses taken so far.
+
+        Raises:
+            DivergedError: as `add`.
+        """
+        if not self._pending:
+            return
+        values: list[float] = torch.stack(self._pending).tolist()
+        self._pending.clear()
+        for value in values:
+            self._seen.append(value)
+            if not math.isfinite(value):
+                raise DivergedError(f"diverged at step {len(self._seen)}: the loss became {value}")
+
+    def mean_of_last_tenth(self) -> float:
+        """Mean loss over the last tenth of the steps seen."""
+        last = self._seen[-max(1, len(self._seen) // 10) :]
+        return sum(last) / len(last)

@@ -1,0 +1,143 @@
+"""The one seam engines call: a pure function from (spec, recipe, data, seed) to a `TrialRecord`.
+
+The same request gives the same row under every engine, but for the fields in `TIMING_FIELDS`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from scalesearch.arch.cost import cost_of
+from scalesearch.arch.spec import NetSpec
+from scalesearch.data.prepared import PreparedData
+from scalesearch.errors import DivergedError, MissingPackageError
+from scalesearch.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["TIMING_FIELDS", "TrialRecord", "TrialRequest", "run_trial"]
+
+TIMING_FIELDS: Final = ("train_seconds", "seconds", "started_at", "finished_at", "worker", "attempt")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRequest:
+    """One unit of work. `epochs` is part of the recipe; `key` identifies the content."""
+
+    spec: NetSpec
+    recipe: Recipe
+    data: PreparedData
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """32 hex digits over network, recipe (with epochs), data and seed: equal content, equal key."""
+        parts = (self.spec.fingerprint, self.recipe.fingerprint, self.data.fingerprint, str(self.seed))
+        return hashlib.sha256("/".join(parts).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """What one unit of work gave. Missing values are None, never 0.
+
+    `fingerprint`, `macs`, `params`, `activations` describe the network that was trained;
+    `fvcore_macs` is the reference count of the same network (None where fvcore is not installed).
+    `accuracy` is top-1 on the validation part, 0..1; `loss` its mean cross-entropy in nats.
+    """
+
+    key: str
+    fingerprint: str
+    recipe: str
+    data: str
+    seed: int
+    epochs: int
+    status: Literal["done", "failed"]
+    accuracy: float | None = None
+    loss: float | None = None
+    train_loss: float | None = None
+    macs: int | None = None
+    params: int | None = None
+    activations: int | None = None
+    fvcore_macs: int | None = None
+    resolution: int | None = None
+    n_train: int | None = None
+    n_val: int | None = None
+    steps: int | None = None
+    device: str | None = None
+    error: str | None = None
+    train_seconds: float | None = None
+    seconds: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    worker: str | None = None
+    attempt: int = 1
+
+
+def run_trial(request: TrialRequest, *, device: str = "auto") -> TrialRecord:
+    """Train the network of a request and record what came of it.
+
+    A training that diverged is a result: its record has status "failed", the reason, and no accuracy.
+
+    Raises:
+        VerificationError: fvcore counts another network than the closed form.
+        InputError: the request cannot be trained (wrong channels, unreadable data, no such device).
+    """
+    from scalesearch.train.trainer import train_net  # here, because the record is also read where torch is not needed
+
+    started_at, started = time.time(), time.perf_counter()
+    record = _promised(request)
+    try:
+        result = train_net(request.spec, request.recipe, request.data, request.seed, device=device)
+    except DivergedError as error:
+        record = replace(record, status="failed", error=str(error))
+    else:
+        record = replace(
+            record,
+            accuracy=result.accuracy,
+            loss=result.loss,
+            train_loss=result.train_loss,
+            n_train=result.n_train,
+            n_val=result.n_val,
+            steps=result.steps,
+            device=result.device,
+            train_seconds=result.train_seconds,
+            fvcore_macs=_reference_macs(request.spec, result.net),
+        )
+    return replace(record, started_at=started_at, finished_at=time.time(), seconds=time.perf_counter() - started)
+
+
+def _promised(request: TrialRequest) -> TrialRecord:
+    """What is known before training."""
+    cost = cost_of(request.spec)
+    return TrialRecord(
+        key=request.key,
+        fingerprint=request.spec.fingerprint,
+        recipe=request.recipe.fingerprint,
+        data=request.data.fingerprint,
+        seed=request.seed,
+        epochs=request.recipe.epochs,
+        status="done",
+        macs=cost.macs,
+        params=cost.params,
+        activations=cost.activations,
+        resolution=request.spec.resolution,
+    )
+
+
+def _reference_macs(spec: NetSpec, net: nn.Module) -> int | None:
+    """fvcore's multiply-adds of a trained network, counted once per network and process; None without fvcore."""
+    from scalesearch.measure.verify import verify
+
+    if spec.fingerprint not in _REFERENCE_MACS:
+        try:
+            _REFERENCE_MACS[spec.fingerprint] = verify(spec, net).macs
+        except MissingPackageError:
+            _REFERENCE_MACS[spec.fingerprint] = None
+    return _REFERENCE_MACS[spec.fingerprint]
+
+
+_REFERENCE_MACS: dict[str, int | None] = {}

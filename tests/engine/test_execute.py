@@ -1,0 +1,172 @@
+"""The loop all engines share, with the serial engine and with a scripted one."""
+
+import functools
+import importlib.util
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import trial_stubs as stubs
+
+from scalesearch.engine.base import Engine
+from scalesearch.engine.create import create_engine
+from scalesearch.engine.execute import execute
+from scalesearch.engine.interrupts import Interrupts
+from scalesearch.engine.serial_engine import SerialEngine
+from scalesearch.engine.settings import EngineSettings
+from scalesearch.errors import DataError, InterruptedRun, MissingPackageError
+from scalesearch.store.ledger import Ledger
+from scalesearch.trial import TrialRecord, TrialRequest
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger.create_or_open(tmp_path / "ledger.db")
+
+
+class Scripted(Engine):
+    """Two slots; finishes what was submitted last first, and checks the ledger when a slot is reused."""
+
+    def __init__(self, ledger: Ledger, signal_after: int | None = None):
+        self.ledger, self.signal_after = ledger, signal_after
+        self.running: list[TrialRequest] = []
+        self.given: list[str] = []
+        self.closed = False
+
+    def start(self) -> None: ...
+
+    def wait_ready(self) -> None: ...
+
+    @property
+    def slots(self) -> int:
+        return 2
+
+    def submit(self, request: TrialRequest) -> None:
+        assert len(self.running) < self.slots
+        assert self.ledger.done_keys() == set(self.given), "committed before the slot is reused"
+        self.running.append(request)
+
+    def next_done(self, timeout: float | None = None) -> TrialRecord | None:
+        if not self.running:
+            return None
+        if len(self.given) == self.signal_after:
+            os.kill(os.getpid(), signal.SIGTERM)
+        request = self.running.pop()
+        self.given.append(request.key)
+        return stubs.record(request, seconds=1.0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_records_come_in_request_order_and_equal_requests_run_once(tmp_path: Path, ledger: Ledger) -> None:
+    requests = [stubs.request(seed) for seed in (4, 2, 4, 9)]
+    seen: list[int] = []
+    engine = SerialEngine(trial_fn=functools.partial(stubs.logged, str(tmp_path)))
+    got = execute(requests, engine, ledger, on_record=lambda record: seen.append(record.seed))
+    assert [record.seed for record in got.records] == [4, 2, 4, 9]
+    assert seen == [4, 2, 9]
+    assert (got.ran, got.reused) == (3, 0)
+    assert len(list(tmp_path.glob("*-*"))) - len(list(tmp_path.glob("ledger*-*"))) == 3
+    stored = ledger.records()
+    assert [record.accuracy for record in stored] == [stubs.steady(stubs.request(s)).accuracy for s in (4, 2, 9)]
+    assert all(record.worker and record.seconds is not None and record.attempt == 1 for record in stored)
+
+
+def test_committed_work_is_not_repeated(tmp_path: Path, ledger: Ledger) -> None:
+    engine = SerialEngine(trial_fn=stubs.steady)
+    first = execute([stubs.request(1), stubs.request(2)], engine, ledger)
+    reused: list[int] = []
+    asked = [stubs.request(3), stubs.request(2), stubs.request(2, epochs=2)]
+    second = execute(asked, engine, ledger, on_reused=lambda record: reused.append(record.seed))
+    assert (second.ran, second.reused, reused) == (2, 1, [2])
+    assert second.records[1] == first.records[1]
+    third = execute(asked, engine, ledger)
+    assert (third.ran, third.reused, third.records) == (0, 3, second.records)
+
+
+def test_the_dearest_start_first(ledger: Ledger) -> None:
+    requests = [stubs.request(seed) for seed in range(5)]
+    cost = {0: 1.0, 1: 5.0, 2: 1.0, 3: 7.0, 4: 5.0}
+    execute(requests, SerialEngine(trial_fn=stubs.steady), ledger, cost=lambda request: cost[request.seed])
+    assert [record.seed for record in ledger.records()] == [3, 1, 4, 0, 2]
+
+
+def test_slots_are_reused_only_after_the_commit(ledger: Ledger) -> None:
+    engine = Scripted(ledger)
+    got = execute([stubs.request(seed) for seed in range(7)], engine, ledger)
+    assert [record.seed for record in got.records] == list(range(7))
+    assert got.ran == 7
+    assert not engine.closed, "it serves the next call"
+
+
+def test_the_engine_is_closed_when_anything_is_raised(ledger: Ledger) -> None:
+    def fails(record: TrialRecord) -> None:
+        raise ValueError("the caller's own fault")
+
+    engine = Scripted(ledger)
+    with pytest.raises(ValueError, match="own fault"):
+        execute([stubs.request(1), stubs.request(2)], engine, ledger, on_record=fails)
+    assert engine.closed
+    assert len(ledger.records()) == 1
+
+
+def test_failures_are_rows_and_the_rest_goes_on(tmp_path: Path, ledger: Ledger) -> None:
+    calls = functools.partial(stubs.troubled, str(tmp_path))
+    engine = SerialEngine(EngineSettings(name="serial", max_attempts=3), trial_fn=calls)
+    requests = [stubs.request(seed) for seed in (0, 1, 2, 4, 5)]
+    got = execute(requests, engine, ledger)
+    assert [record.status for record in got.records] == ["done", "failed", "failed", "failed", "done"]
+    assert [record.attempt for record in got.records] == [1, 3, 1, 3, 1]
+    assert [got.records[at].error for at in (1, 2, 3)] == [
+        "RuntimeError: out of luck",
+        "diverged at step 7",
+        "SystemExit: 3",
+    ]
+    assert all(record.accuracy is None for record in got.records if record.status == "failed")
+    assert len(list(tmp_path.glob("1-*"))) == 3
+    assert execute(requests, engine, ledger).ran == 0, "a failure is committed work too"
+    healed = execute(requests, SerialEngine(trial_fn=stubs.steady), ledger, retry_failed=True)
+    assert (healed.ran, {record.status for record in ledger.records()}) == (3, {"done"})
+
+
+def test_what_would_fail_every_trial_ends_the_run(ledger: Ledger) -> None:
+    with pytest.raises(DataError, match="prepare them again"):
+        execute([stubs.request(seed) for seed in range(4)], SerialEngine(trial_fn=stubs.without_data), ledger)
+    assert [record.seed for record in ledger.records()] == [0]
+
+
+def test_a_signal_breaks_into_a_serial_trial(ledger: Ledger) -> None:
+    def signalled(request: TrialRequest) -> TrialRecord:
+        if request.seed == 3:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except Exception:
+                pytest.fail("no trial may swallow the signal")
+        return stubs.steady(request)
+
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    told: list[int] = []
+    with Interrupts(told.append) as stop, pytest.raises(InterruptedRun) as caught:
+        execute([stubs.request(seed) for seed in range(1, 6)], SerialEngine(trial_fn=signalled), ledger, stop=stop)
+    assert (caught.value.exit_code, told) == (130, [signal.SIGINT])
+    assert [record.seed for record in ledger.records()] == [1, 2]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_what_had_arrived_before_a_signal_is_committed(ledger: Ledger) -> None:
+    engine = Scripted(ledger, signal_after=3)
+    with Interrupts() as stop, pytest.raises(InterruptedRun) as caught:
+        execute([stubs.request(seed) for seed in range(9)], engine, ledger, stop=stop)
+    assert caught.value.exit_code == 143
+    assert len(ledger.records()) == 5, "three before the signal, one with it and one in the other slot"
+    assert engine.closed
+
+
+def test_serial_works_where_ray_is_absent(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingPackageError, match="pip install"):
+        create_engine(EngineSettings(name="ray"))
+    engine = create_engine(EngineSettings(name="serial"), trial_fn=stubs.steady)
+    assert execute([stubs.request(1)], engine, ledger).records[0].status == "done"

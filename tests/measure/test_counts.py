@@ -1,0 +1,88 @@
+"""fvcore's counts against published numbers, hand-counted operators and the closed form."""
+
+import sys
+
+import pytest
+import torch
+from golden import GOLDEN
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from strategies import net_specs
+from torch import nn
+
+from scalesearch.arch.catalog import catalog_spec
+from scalesearch.arch.spec import NetSpec
+from scalesearch.errors import MissingPackageError, SpecError, VerificationError
+from scalesearch.measure.counts import fvcore_counts
+from scalesearch.measure.latency import latency
+from scalesearch.measure.verify import verify
+from scalesearch.nets.build import build_net
+
+pytest.importorskip("fvcore")
+
+
+def test_efficientnet_b0_counts_as_published() -> None:
+    counts = fvcore_counts(catalog_spec("efficientnet_b0"))
+    params, macs, activations = GOLDEN["efficientnet_b0"]
+    assert (counts.params, counts.macs, counts.activations) == (params, macs, activations)
+    assert counts.total > counts.macs  # batch norm is in fvcore's total
+
+
+@pytest.mark.parametrize(
+    ("layer", "side", "macs", "activations"),
+    [
+        (nn.Conv2d(3, 8, 3, padding=1, bias=False), 7, 7 * 7 * 8 * 3 * 9, 7 * 7 * 8),
+        (nn.Conv2d(4, 4, 5, stride=2, padding=2, groups=4), 7, 4 * 4 * 4 * 25, 4 * 4 * 4),
+        (nn.Sequential(nn.Conv2d(2, 6, 1), nn.BatchNorm2d(6), nn.SiLU()), 5, 25 * 12, 25 * 6),
+        (nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten(), nn.Linear(18, 10)), 3, 18 + 180, 18 + 10),
+    ],
+)
+def test_operators_count_as_by_hand(layer: nn.Module, side: int, macs: int, activations: int) -> None:
+    counts = fvcore_counts(layer, side)
+    assert (counts.macs, counts.activations) == (macs, activations)
+
+
+@hypothesis_settings(max_examples=hypothesis_settings.default.max_examples // 4)
+@given(net_specs(max_resolution=33))
+def test_fvcore_equals_the_closed_form_on_drawn_specs(spec: NetSpec) -> None:
+    verify(spec)
+
+
+def test_verify_rejects_another_network() -> None:
+    spec = catalog_spec("tinynet_e")
+    with pytest.raises(VerificationError, match="macs of tinynet_e"):
+        verify(spec, build_net(spec, num_classes=10))
+
+
+def test_counting_leaves_the_network_and_random_state_alone(caplog: pytest.LogCaptureFixture) -> None:
+    spec = catalog_spec("tinynet_e").with_(resolution=40)
+    net = build_net(spec).train()
+    before = torch.get_rng_state()
+    fvcore_counts(net)
+    fvcore_counts(spec)
+    assert net.training
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not caplog.records
+
+
+def test_a_foreign_module_needs_a_resolution() -> None:
+    with pytest.raises(SpecError, match="resolution"):
+        fvcore_counts(nn.Conv2d(3, 4, 1))
+
+
+def test_without_fvcore_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fvcore.nn", None)
+    with pytest.raises(MissingPackageError, match="pip install fvcore"):
+        fvcore_counts(nn.Conv2d(3, 4, 1), 8)
+
+
+def test_latency_declares_how_it_was_measured() -> None:
+    spec = catalog_spec("tinynet_e").with_(resolution=32)
+    threads = torch.get_num_threads()
+    measured = latency(spec, batch=2, warmup=1, repeats=4)
+    assert 0 < measured.p25_ms <= measured.median_ms <= measured.p75_ms
+    assert measured.iqr_ms == measured.p75_ms - measured.p25_ms
+    assert (measured.batch, measured.resolution, measured.threads, measured.repeats) == (2, 32, 1, 4)
+    assert torch.get_num_threads() == threads
+    with pytest.raises(Exception, match="batch must be at least 1"):
+        latency(spec, batch=0)

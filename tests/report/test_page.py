@@ -1,0 +1,131 @@
+"""The page of a grid."""
+
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+from grid_tables import row, standings, summary
+
+from scalesearch.report.page import grid_page
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Reader(HTMLParser):
+    """Tags, attributes that load something, and tables as lists of rows of text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.links, self.tables, self.open = [], [], [], None
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href", "action", "srcset", "data")]
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self.open = tag
+
+    def handle_endtag(self, tag):
+        if tag == self.open:
+            self.open = None
+
+    def handle_data(self, data):
+        self.text += data
+        if self.open:
+            self.tables[-1][-1][-1] += data
+
+
+def page(frame=None, **changed):
+    return grid_page({**summary(), **changed}, standings() if frame is None else frame, {"landscape": PNG}, "seed: 0\n")
+
+
+def test_says_the_outcome_and_the_settings():
+    read = Reader(page())
+    assert "A tie between 3 of 4 candidates: efficientnet (1.20, 1.10, 1.15) leads." in read.text
+    for words in ("100M multiply-adds", "mini, rescaled from efficientnet_b0", "2 times the baseline within 5 %"):
+        assert words in read.text
+    assert "The proxy is too coarse." in read.text
+    assert "2 lattice points realise this very network (α from 1.2 to 1.25, β = 1.1, γ = 1.15)" in read.text
+    assert "busy 91 % of it" in read.text
+    assert "accuracy × (MACs / 200M)^w, w = −0.07" in read.text
+    hard = Reader(page(objective={"below": 0.0, "above": -1.0})).text
+    assert "w = 0 up to 200M and −1 beyond it" in hard
+    assert "seed: 0" in read.text
+
+
+def test_tables():
+    leaders, family, candidates = Reader(page()).tables
+    assert [cells[0] for cells in leaders] == ["", "leads", "tied", "tied"]
+    by_head = dict(zip(candidates[0], candidates[1], strict=True))
+    assert by_head == {
+        "#": "1", "outcome": "best", "rule": "efficientnet", "α": "1.200", "β": "1.100", "γ": "1.150", "px": "258",
+        "MACs": "192M", "ratio": "1.920×", "accuracy": "81.2 %", "95 % interval": "80.2 – 82.2 %",
+        "objective": "0.8120", "P(best)": "0.25", "seeds": "3", "params": "5.29M", "fvcore MACs": "195M",
+        "nominal": "1.92", "why": "",
+    }  # fmt: skip
+    # fingerprints are for machines
+    assert candidates[2][-1] == "0.0040 behind (1.20, 1.10, 1.15)"
+    failed = dict(zip(candidates[0], candidates[5], strict=True))
+    assert [failed[name] for name in ("accuracy", "95 % interval", "objective", "P(best)", "fvcore MACs")] == ["–"] * 5
+    assert family[1] == ["1", "×1.200", "×1.100", "×1.150", "258", "1.92×", "264", "2.01×", "201M"]
+
+
+def test_needs_nothing_from_outside():
+    text = page()
+    read = Reader(text)
+    assert read.links == ["data:image/png;base64,iVBORw0KGgo="]
+    assert not {"script", "link", "iframe", "object", "a"} & set(read.tags)
+    assert not re.search(r"https?://|//[a-z]|@import|url\(", text)
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}"])
+def test_every_text_is_escaped(text):
+    first, *others = standings().to_dict("records")
+    frame = pd.DataFrame([{**first, "rule": text, "outcome": text, "why": text}, *others])
+    base = summary()
+    changed = {
+        "sentence": text,
+        "depth_rounding": text,
+        "baseline": {**base["baseline"], "name": text, "rescaled_from": text},
+        "winner": {**base["winner"], "rules": [text]},
+        "proxy": {**base["proxy"], "warnings": [text]},
+        "data": {**base["data"], "name": text},
+    }
+    made = grid_page({**base, **changed}, frame, {text: PNG}, text)
+    read = Reader(made)
+    assert "script" not in read.tags
+    assert read.tags.count("img") == 1
+    assert text in read.text
+    assert "<script" not in made
+
+
+def test_a_lone_winner_without_ties_or_warnings():
+    base = summary()
+    made = page(
+        pd.DataFrame([row(1.2, 1.1, 1.15, 0.8, "best")]),
+        ties=[],
+        sentence="efficientnet is best",
+        seed_sd=None,
+        slot_utilisation=None,
+        proxy={**base["proxy"], "warnings": []},
+        winner={**base["winner"], "accuracy_ci95": [None, None], "region": [], "p_best": None},
+    )
+    read = Reader(made)
+    assert "Warnings" not in read.text
+    assert "efficientnet is best." in read.text
+    assert read.tables[0][1][:2] == ["winner", "efficientnet"]
+    assert "nan" not in read.text
+    assert "None" not in read.text
+
+
+def test_many_ties_are_cut_with_a_note():
+    made = page(ties=[summary()["ties"][0]] * 30)
+    assert "19 more are tied; the table of all candidates has them." in Reader(made).text
+    assert len(Reader(made).tables[0]) == 13

@@ -1,0 +1,191 @@
+"""A run's folder: checked first, created lazily, driven by one, continued only with its own settings."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scalesearch.errors import RunFolderError
+from scalesearch.store.atomic import write_atomic
+from scalesearch.store.run import load_run
+from scalesearch.store.run_folder import RunFolder
+from scalesearch.store.run_list import list_runs
+from scalesearch.trial import TrialRecord
+
+REPOSITORY = Path(__file__).parents[2]
+SETTINGS = {"target": 400, "proxy": {"width": 0.25, "epochs": 1}, "seeds": (1, 2)}
+DRIVER = (
+    "import sys; from scalesearch.store.run_folder import RunFolder\n"
+    "run = RunFolder.plan(sys.argv[1], 'grid', 'one').open({}); print('open', flush=True); sys.stdin.read()\n"
+)
+
+
+def open_run(runs: Path, name: str = "one", **changes: object) -> RunFolder:
+    return RunFolder.plan(runs, "grid", name).open(SETTINGS | changes)
+
+
+def test_planning_writes_nothing(tmp_path: Path) -> None:
+    assert RunFolder.plan(tmp_path / "runs", "grid", "one").path == tmp_path / "runs" / "grid" / "one"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "a b", "-x", ".x", "ä", "x" * 101, "a\n", "a\x00", 3])
+def test_odd_names_are_refused(tmp_path: Path, name: object) -> None:
+    with pytest.raises(RunFolderError, match="a run's name must be"):
+        RunFolder.plan(tmp_path, "grid", name)  # type: ignore[arg-type]
+
+
+def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(RunFolderError, match="a file is in the way"):
+        RunFolder.plan(tmp_path / "runs", "grid", "one")
+    (tmp_path / "grid").mkdir()
+    (tmp_path / "grid" / "one").symlink_to("/does/not/exist")
+    with pytest.raises(RunFolderError, match="a file is in the way"):
+        RunFolder.plan(tmp_path, "grid", "one")
+
+
+def test_a_read_only_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(RunFolderError, match="must be writable"):
+        RunFolder.plan(tmp_path, "grid", "one")
+
+
+def test_a_folder_that_cannot_be_made_is_refused() -> None:
+    with pytest.raises(RunFolderError, match="must be writable"):
+        RunFolder.plan("/proc", "grid", "one").open({})
+
+
+def test_foreign_folders_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "grid" / "one").mkdir(parents=True)
+    (tmp_path / "grid" / "one" / "thesis.tex").write_text("")
+    with pytest.raises(RunFolderError, match=r"holds thesis\.tex"):
+        RunFolder.plan(tmp_path, "grid", "one")
+    with pytest.raises(RunFolderError, match="a run is a folder"):
+        load_run(tmp_path / "grid" / "one")
+
+
+def test_files_are_written_whole_and_without_leftovers(tmp_path: Path) -> None:
+    with open_run(tmp_path) as run:
+        run.write_text("notes.txt", "old")
+        run.write_text("notes.txt", "new")
+        run.write_json(
+            "summary.json", {"x": np.float32(0.5), "n": np.int64(3), "nan": float("nan"), "t": (1, None, True)}
+        )
+        frame = pd.DataFrame({"a": [1, 2], "b": [0.5, None]})
+        run.write_frame("figures/plane.csv", frame)
+        run.write_frame("trials.parquet", frame)
+        assert json.loads((run.path / "summary.json").read_text()) == {
+            "x": 0.5,
+            "n": 3,
+            "nan": None,
+            "t": [1, None, True],
+        }
+        pd.testing.assert_frame_equal(load_run(run.path).frame("trials.parquet"), frame)
+        assert (run.path / "figures" / "plane.csv").read_text() == "a,b\n1,0.5\n2,\n"
+        assert (run.path / "notes.txt").read_text() == "new"
+    names = {path.name for path in run.path.rglob("*") if path.is_file()}
+    assert names == {"driver.lock", "ledger.db", "notes.txt", "summary.json", "plane.csv", "trials.parquet"}
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write_atomic(path, b"old")
+
+    def no_space(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_second_driver_is_refused_with_the_first_ones_name(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", DRIVER, str(tmp_path)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as driver:
+        assert driver.stdout is not None
+        driver.stdout.readline()
+        with pytest.raises(RunFolderError, match=f"process {driver.pid} on "):
+            RunFolder.plan(tmp_path, "grid", "one").open({})
+        assert [run.status for run in list_runs(tmp_path)] == ["running"]
+        driver.kill()
+        driver.wait()
+    assert [run.status for run in list_runs(tmp_path)] == ["interrupted"]
+    with RunFolder.plan(tmp_path, "grid", "one").open({}) as run:
+        assert run.resumed
+        assert f"took over the lock of process {driver.pid}" in run.notices[0]
+    with RunFolder.plan(tmp_path, "grid", "one").open({}) as run:
+        assert run.notices == (), "a clean end leaves nothing to take over"
+
+
+def test_two_drivers_in_one_process_are_refused_too(tmp_path: Path) -> None:
+    with open_run(tmp_path), pytest.raises(RunFolderError, match="one driver at a time"):
+        open_run(tmp_path)
+
+
+def test_other_settings_are_refused_with_the_difference(tmp_path: Path) -> None:
+    with open_run(tmp_path) as run:
+        assert not run.resumed
+    with open_run(tmp_path, seeds=[1, 2]) as run:
+        assert run.resumed
+    with pytest.raises(RunFolderError) as caught:
+        open_run(tmp_path, proxy={"width": 0.5, "epochs": 1, "ema": True}, target=300)
+    assert caught.value.table.splitlines() == [
+        "proxy.ema: absent -> true",
+        "proxy.width: 0.25 -> 0.5",
+        "target: 400 -> 300",
+    ]
+    assert "another --name" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with open_run(tmp_path):
+        pass  # the refusal released the lock
+
+
+def test_runs_are_listed_with_their_state(tmp_path: Path) -> None:
+    assert list_runs(tmp_path / "none") == []
+    with open_run(tmp_path, "a") as run:
+        run.ledger.commit(TrialRecord("1", "f", "r", "d", 0, 1, "done"))
+        run.ledger.commit(TrialRecord("2", "f", "r", "d", 0, 1, "failed"))
+        run.write_json("summary.json", {"winner": {"alpha": 1.2}})
+        run.finish()
+    open_run(tmp_path, "b").close()
+    open_run(tmp_path, "c").close()
+    (tmp_path / "grid" / "c" / "ledger.db").write_bytes(b"")
+    runs = {run.name: run for run in list_runs(tmp_path)}
+    assert {name: run.status for name, run in runs.items()} == {"a": "finished", "b": "interrupted", "c": "unreadable"}
+    assert (runs["a"].trials_done, runs["a"].trials_failed, runs["a"].winner) == (1, 1, {"alpha": 1.2})
+    assert "resume" in runs["b"].note
+
+
+def test_load_run(tmp_path: Path) -> None:
+    with open_run(tmp_path) as run:
+        run.ledger.commit(TrialRecord("1", "f", "r", "d", 5, 1, "done", accuracy=0.5))
+    loaded = load_run(str(run.path))
+    assert (loaded.verb, loaded.name, loaded.path) == ("grid", "one", run.path)
+    assert loaded.trials["seed"].tolist() == [5]
+    for part in ("summary", "candidates", "config"):
+        with pytest.raises(RunFolderError, match="scalesearch resume"):
+            getattr(loaded, part)
+    (run.path / "candidates.csv").write_text("alpha,kept\n1.2,true\n")
+    (run.path / "config.yaml").write_text("engine: {name: ray}\n")
+    (run.path / "summary.json").write_text('{"ratio": 2}')
+    assert loaded.candidates["alpha"].tolist() == [1.2]
+    assert loaded.config == {"engine": {"name": "ray"}}
+    assert loaded.summary == {"ratio": 2}
+    (run.path / "config.yaml").write_text("!!python/object/apply:os.system ['true']\n")
+    with pytest.raises(RunFolderError, match="plain YAML"):
+        _ = loaded.config
+
+
+def test_torn_files_of_a_killed_driver_are_removed(tmp_path: Path) -> None:
+    with open_run(tmp_path) as run:
+        (run.path / ".summary.json.abc.tmp").write_text("{")
+    with open_run(tmp_path):
+        assert not list(run.path.glob(".*"))

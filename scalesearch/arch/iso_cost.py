@@ -58,7 +58,7 @@ class IsoCostSettings:
     tolerance: float = 0.05
     nominal_tolerance: float = 0.1
     step: float = 0.05
-    max_candidates: int = 16
+    max_candidates: int = 12
     rules: tuple[str, ...] = tuple(RULES)
     rounding: Rounding = _REALISED_ROUNDING
 

@@ -34,7 +34,7 @@ class GridSettings:
     recipe: Recipe = Recipe()  # noqa: RUF009 - frozen
     engine: EngineSettings = EngineSettings()  # noqa: RUF009 - frozen
     race: RaceSettings = RaceSettings()  # noqa: RUF009 - frozen
-    minutes: float | None = 7.0
+    minutes: float | None = 8.0
     seed: int = 0
     verify: bool = True
     runs_dir: str = "runs"

@@ -60,7 +60,8 @@ def test_recipe_files_name_exactly_the_fields(file: Path) -> None:
     text = file.read_text()
     values = yaml.safe_load(text)
     assert text.startswith("# ")
-    assert list(values) == [field.name for field in fields(Recipe)]
+    # how long and on how much to train is the proxy's business
+    assert list(values) == [field.name for field in fields(Recipe) if field.name != "epochs"]
     Recipe(**values)
 
 

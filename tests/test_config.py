@@ -20,7 +20,7 @@ def test_defaults_of_the_yaml_files() -> None:
     assert (default.iso_cost.ratio, default.iso_cost.constraint, default.iso_cost.max_candidates) == (
         2.0,
         "realised",
-        12,
+        10,
     )
     assert default.objective == Objective(-0.07, -0.07)
     assert default.data.name == "fashion_mnist"

@@ -58,7 +58,7 @@ class IsoCostSettings:
     tolerance: float = 0.05
     nominal_tolerance: float = 0.1
     step: float = 0.05
-    max_candidates: int = 12
+    max_candidates: int = 10
     rules: tuple[str, ...] = tuple(RULES)
     rounding: Rounding = _REALISED_ROUNDING
 

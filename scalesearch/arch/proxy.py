@@ -38,7 +38,7 @@ class ProxySettings:
     resolution: int = 24
     stem_stride: int = 1
     unstrided_stages: tuple[int, ...] = ()
-    data_fraction: float = 0.1
+    data_fraction: float = 0.2
     epochs: int = 1
 
     def __post_init__(self) -> None:

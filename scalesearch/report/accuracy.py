@@ -217,7 +217,7 @@ def _key(data: pd.DataFrame) -> str:
         allowed = f" ± {100 * (high / target - 1):.3g} %" if math.isfinite(high) else ""
         parts.append(f"dashed: target {format_count(target)}{allowed}")
     if data["low"].notna().any():
-        parts.append("bars: 95 % interval of a candidate's own seeds (triangle: goes on)")
+        parts.append("bars: 95 % interval, spread pooled over candidates (triangle: goes on)")
     else:
         parts.append("no bars: one seed gives no interval")
     return "; ".join(parts)

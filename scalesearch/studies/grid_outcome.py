@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from scalesearch.analysis.evidence import Verdict, judge, mean_ci
+from scalesearch.analysis.evidence import Verdict, judge
 from scalesearch.arch.cost import cost_of
 from scalesearch.arch.iso_cost import Candidate
 from scalesearch.arch.scaling import CompoundCoefficients
@@ -59,16 +59,29 @@ class GridOutcome:
         return {candidate.fingerprint: candidate for candidate in self.grid.plan.kept}
 
     @cached_property
+    def accuracies(self) -> Mapping[tuple[str, int], float | None]:
+        """Accuracy of every unit; None for a failed training."""
+        return {unit: record.accuracy for unit, record in self.records.items()}
+
+    @cached_property
     def verdict(self) -> Verdict:
         """Winner, ties and probabilities.
 
         Raises:
             TrialError: every training failed.
         """
-        rows = [(name, seed, value) for (name, seed), value in self.values.items()]
-        if all(value is None for _, _, value in rows):
+        if all(value is None for value in self.values.values()):
             errors = {record.error for record in self.records.values()}
             raise TrialError(f"every training failed: {'; '.join(sorted(filter(None, errors)))[:300]}")
+        return self._judged(self.values)
+
+    @cached_property
+    def accuracy_verdict(self) -> Verdict:
+        """The same model fitted to accuracies, for their intervals: two seeds alone tell nothing of their spread."""
+        return self._judged(self.accuracies)
+
+    def _judged(self, values: Mapping[tuple[str, int], float | None]) -> Verdict:
+        rows = [(name, seed, value) for (name, seed), value in values.items()]
         frame = pd.DataFrame(rows, columns=["candidate", "seed", "value"]).astype({"value": float})
         return judge(frame, confidence=self.settings.race.confidence)
 
@@ -160,9 +173,8 @@ class GridOutcome:
         """One candidate with its evidence."""
         candidate, verdict = self.candidates[fingerprint], self.verdict
         c = candidate.coefficients
-        accuracies = self._accuracies(fingerprint)
-        objectives = [v for (name, _), v in self.values.items() if name == fingerprint and v is not None]
-        mean, low, high = mean_ci(accuracies) if accuracies else (None, None, None)
+        accuracies = self._of(fingerprint, self.accuracies)
+        objectives = self._of(fingerprint, self.values)
         return {
             "name": candidate.spec.name,
             "alpha": c.alpha,
@@ -177,11 +189,11 @@ class GridOutcome:
             "fingerprint": fingerprint,
             "rules": list(candidate.rules),
             "region": [[r.alpha, r.beta, r.gamma] for r in candidate.region],
-            "objective": sum(objectives) / len(objectives) if objectives else None,
+            "objective": _mean(objectives),
             "objective_adjusted": verdict.estimate.get(fingerprint),
             "objective_ci95": verdict.ci95.get(fingerprint),
-            "accuracy_mean": mean,
-            "accuracy_ci95": [low, high],
+            "accuracy_mean": _mean(accuracies),
+            "accuracy_ci95": list(self.accuracy_verdict.ci95.get(fingerprint) or (None, None)),
             "p_best": verdict.p_best.get(fingerprint),
             "seeds": len(accuracies),
         }
@@ -215,9 +227,9 @@ class GridOutcome:
             "warnings": list(self.proxies.warnings),
         }
 
-    def _accuracies(self, fingerprint: str) -> list[float]:
-        found = (record.accuracy for (name, _), record in sorted(self.records.items()) if name == fingerprint)
-        return [accuracy for accuracy in found if accuracy is not None]
+    @staticmethod
+    def _of(fingerprint: str, values: Mapping[tuple[str, int], float | None]) -> list[float]:
+        return [value for (name, _), value in sorted(values.items()) if name == fingerprint and value is not None]
 
     def _order(self, item: tuple[tuple[str, int], TrialRecord]) -> tuple[int, int]:
         (fingerprint, seed), _ = item
@@ -230,6 +242,10 @@ class GridOutcome:
             words = f"({c.alpha:.2f}, {c.beta:.2f}, {c.gamma:.2f})"
             sentence = sentence.replace(fingerprint, f"{'+'.join(candidate.rules)} {words}".strip())
         return sentence
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def slot_utilisation(records: Iterable[TrialRecord], slots: int, sessions: Sequence[float]) -> float | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from dataclasses import asdict
@@ -33,9 +34,32 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+_GRID_EPILOG = """\b
+Config groups, as GROUP=CHOICE; single settings as GROUP.KEY=VALUE:
+  data    fashion_mnist cifar10 cifar100 imagefolder npz_jpeg synthetic
+  proxy   small medium      the small stand-in that is trained for a candidate
+  recipe  quick long tiny   how it is trained
+  engine  ray serial        what runs the trainings
+  race    default           how many seeds, and when a winner may be named
+  debug   tiny              the whole path in about a minute
+
+\b
+Examples:
+  scalesearch grid --target-flops 400M --data cifar10 data.root=FOLDER --name first
+  scalesearch grid --target-flops 30M --baseline mobilenet_v2 proxy=medium engine.slots=4
+"""
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Hydra overrides: data=cifar10 proxy.epochs=2 debug=tiny"),
+]
+ResumeOverrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Settings that change no result: engine=serial engine.slots=4 minutes=20 race.max_trainings=80 "
+        "verify=false data.path=MOVED",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Name = Annotated[str | None, typer.Option(help="Of the run; repeating a name continues it.")]
@@ -43,28 +67,37 @@ RunsDir = Annotated[str, typer.Option(help="Where runs lie.")]
 ConfigDir = Annotated[str | None, typer.Option(help="A folder with config groups of your own.")]
 
 
-@app.command()
+@app.command(epilog=_GRID_EPILOG)
 def grid(
     overrides: Overrides = None,
     target_flops: Annotated[
         str | None,
-        typer.Option(help='Budget of the baseline in multiply-adds (the paper says FLOPs), such as "400M".'),
+        typer.Option(help="Budget of the baseline in multiply-adds (the paper says FLOPs). Default: 400M."),
     ] = None,
-    baseline: Annotated[str | None, typer.Option(help="A catalog name or a spec JSON file.")] = None,
-    data: Annotated[str | None, typer.Option(help="A data set's name, a folder of class folders, a .npz file.")] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="A catalog name or a spec JSON file; rescaled to the target where it is more than 10 % off. "
+            "Default: efficientnet_b0."
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="A data set's name, a folder of class folders, a .npz file. Default: fashion_mnist."),
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Count and list the candidates, train nothing.")] = False,
     name: Name = None,
+    runs_dir: Annotated[str | None, typer.Option(help="Where runs lie. Default: runs.")] = None,
     config_dir: ConfigDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Find alpha, beta and gamma around a baseline of about the target, on realised cost."""
     from scalesearch.config import compose, data_choice, grid_settings
 
-    choice, flags = data_choice(data)
-    flags |= {
-        key: value for key, value in (("target_flops", target_flops), ("baseline", baseline)) if value is not None
-    }
-    values = compose("grid", [*choice, *(overrides or [])], flags=flags, config_dir=config_dir)
+    choices, flags = data_choice(data)
+    given = {"target_flops": target_flops, "baseline": baseline, "runs_dir": runs_dir}
+    flags |= {key: value for key, value in given.items() if value is not None}
+    values = compose("grid", overrides or [], choices=choices, flags=flags, config_dir=config_dir)
     settings = grid_settings(values)
     folder = _folder(settings.runs_dir, "grid", name or f"{format_count(settings.target_macs)}-{_now()}")
     _grid(settings, values, folder, plan_only=plan, as_json=as_json)
@@ -96,15 +129,16 @@ def cost(
 @app.command()
 def resume(
     run: Annotated[str, typer.Argument(help="A run's folder, or VERB/NAME below the runs folder.")],
+    overrides: ResumeOverrides = None,
     runs_dir: RunsDir = "runs",
     as_json: AsJson = False,
 ) -> None:
     """Continue a run where it stopped; finished work is never repeated."""
-    from scalesearch.config import grid_settings
+    from scalesearch.config import grid_settings, resumed_values
     from scalesearch.store.run import load_run
 
     path = next((path for path in (Path(run), Path(runs_dir) / run) if path.is_dir()), Path(run)).absolute()
-    values = load_run(path).config
+    values = resumed_values(load_run(path).config, overrides or [])
     _grid(grid_settings(values), values, _folder(path.parent.parent, path.parent.name, path.name), as_json=as_json)
 
 
@@ -122,15 +156,10 @@ def runs(runs_dir: RunsDir = "runs", as_json: AsJson = False) -> None:
 def _grid(
     settings: GridSettings, values: dict[str, Any], folder: RunFolder, *, plan_only: bool = False, as_json: bool
 ) -> None:
-    from scalesearch.config import to_yaml
-
     if plan_only:
-        from scalesearch.report.tables import candidate_table
-        from scalesearch.studies.grid_plan import write_plan
-
-        rows = write_plan(settings, folder, to_yaml(values))
-        typer.echo(json.dumps(rows, indent=2) if as_json else candidate_table(rows))
+        _plan(settings, values, folder, as_json)
         return
+    from scalesearch.config import to_yaml
     from scalesearch.report.screen import open_screen
     from scalesearch.report.tables import grid_words
     from scalesearch.studies.grid import run_grid
@@ -138,9 +167,30 @@ def _grid(
     try:
         summary = run_grid(settings, folder, to_yaml(values), open_screen())
     except InterruptedRun as error:
-        typer.echo(f"interrupted; what was finished is kept. Continue with: scalesearch resume {folder.path}", err=True)
+        typer.echo(_interrupted_words(folder.path), err=True)
         raise typer.Exit(error.exit_code) from error
     typer.echo(json.dumps(summary, indent=2) if as_json else grid_words(summary, folder.path))
+
+
+def _plan(settings: GridSettings, values: dict[str, Any], folder: RunFolder, as_json: bool) -> None:
+    from scalesearch.config import to_yaml
+    from scalesearch.report.tables import candidate_table
+    from scalesearch.studies.grid_plan import write_plan
+
+    sentence, rows = write_plan(settings, folder, to_yaml(values))
+    kept = sum(row["kept"] == "true" for row in rows)
+    typer.echo(f"{sentence}\n{len(rows)} networks of the lattice and the published rules, {kept} kept", err=True)
+    typer.echo(json.dumps(rows, indent=2) if as_json else candidate_table(rows))
+    typer.echo(f"all of them: {folder.path / 'candidates.csv'}", err=True)
+
+
+def _interrupted_words(run: Path) -> str:
+    """A run that was stopped while its data were read has no folder yet."""
+    from scalesearch.store.run_folder import LEDGER_FILE
+
+    if not (run / LEDGER_FILE).exists():
+        return "interrupted before anything was started"
+    return f"interrupted; what was finished is kept. Continue with: scalesearch resume {shlex.quote(str(run))}"
 
 
 def _folder(runs_dir: str | Path, verb: str, name: str) -> RunFolder:

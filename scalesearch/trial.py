@@ -47,6 +47,7 @@ class TrialRecord:
     `fingerprint`, `macs`, `params`, `activations` describe the network that was trained;
     `fvcore_macs` is the reference count of the same network (None where fvcore is not installed).
     `accuracy` is top-1 on the validation part, 0..1; `loss` its mean cross-entropy in nats.
+    `final` says that running it again would give the same; False where the machine failed and not the trial.
     """
 
     key: str
@@ -75,6 +76,7 @@ class TrialRecord:
     finished_at: float | None = None
     worker: str | None = None
     attempt: int = 1
+    final: bool = True
 
 
 def run_trial(request: TrialRequest, *, device: str = "auto") -> TrialRecord:

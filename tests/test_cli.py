@@ -6,11 +6,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from scalesearch.arch.catalog import catalog_spec
 from scalesearch.cli import main
+from scalesearch.config import compose, conf_dir
+from scalesearch.errors import InterruptedRun
+from scalesearch.studies.grid_settings import GridSettings
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -67,7 +71,7 @@ def test_cost_of_a_spec_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_plan_lists_and_writes_the_candidates(run: Run, tmp_path: Path) -> None:
-    code, out, _ = run("grid", "--target-flops", "400M", "--plan", "--name", "p", "--json")
+    code, out, err = run("grid", "--target-flops", "400M", "--plan", "--name", "p", "--json")
     rows = json.loads(out)
     assert code == 0
     written = (tmp_path / "runs/grid/p/candidates.csv").read_text().splitlines()
@@ -79,15 +83,106 @@ def test_plan_lists_and_writes_the_candidates(run: Run, tmp_path: Path) -> None:
     assert written[0].startswith(expected)
     kept = [row for row in rows if row["kept"] == "true"]
     assert kept
+    first, second, last = err.splitlines()
+    assert first == "baseline efficientnet_b0: 386M multiply-adds, within 10 % of the target"
+    assert second == f"{len(rows)} networks of the lattice and the published rules, {len(kept)} kept"
+    assert last == f"all of them: {tmp_path / 'runs/grid/p/candidates.csv'}"
     assert all(abs(row["realised_ratio"] / 2 - 1) <= 0.05 for row in kept)
 
 
-def test_plan_rescales_a_baseline_that_is_off_the_target(run: Run) -> None:
-    code, out, _ = run("grid", "--target-flops", "30M", "--baseline", "mobilenet_v2", "--plan", "--json")
+def test_plan_shows_what_is_kept_first(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("grid", "--plan", "--name", "p", "--runs-dir", "elsewhere", "max_candidates=8")
     assert code == 0
-    for row in json.loads(out):
-        if row["kept"] == "true":
-            assert row["macs"] == pytest.approx(60e6, rel=0.1)
+    header, *lines, last = out.splitlines()
+    assert header.split()[8] == "kept"
+    assert [line.split()[8] for line in lines] == ["yes"] * 8 + ["no"] * 8
+    assert last.startswith("... and ")
+    assert last.endswith(" more that are not kept; all of them are in candidates.csv")
+    assert (tmp_path / "elsewhere/grid/p/candidates.csv").is_file()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_plan_rescales_a_baseline_that_is_off_the_target(run: Run) -> None:
+    code, out, err = run("grid", "--target-flops", "30M", "--baseline", "mobilenet_v2", "--plan", "--json")
+    assert code == 0
+    assert "baseline mobilenet_v2 rescaled from 301M to 30" in err
+    kept = [row for row in json.loads(out) if row["kept"] == "true"]
+    exact = [row for row in kept if not row["reason"]]
+    assert len(exact) >= 5
+    for row in exact:
+        assert row["realised_ratio"] == pytest.approx(2, rel=0.05)
+        assert row["macs"] == pytest.approx(60e6, rel=0.05)
+    beyond = [row for row in kept if abs(row["realised_ratio"] / 2 - 1) > 0.05]
+    assert [row for row in kept if row["reason"]] == beyond
+    for row in beyond:
+        assert row["rule"]
+        assert row["reason"].startswith("kept although it costs ")
+
+
+def test_a_plan_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys, scalesearch.cli\n"
+        "sys.argv = ['scalesearch', 'grid', '--plan']\n"
+        "try:\n    scalesearch.cli.main()\n"
+        "except SystemExit as stop:\n    assert stop.code == 0\n"
+        "heavy = {'torch', 'ray', 'optuna', 'pandas', 'scipy', 'matplotlib', 'fvcore'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_says_the_defaults_and_every_config_group(run: Run) -> None:
+    code, out, _ = run("grid", "--help")
+    defaults = compose("grid")
+    words = " ".join(out.split())
+    assert code == 0
+    for value in (defaults["target_flops"], defaults["baseline"], defaults["data"]["name"], defaults["runs_dir"]):
+        assert f"Default: {value}." in words
+    assert "rescaled to the target where it is more than 10 % off" in words
+    listed = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith("    ")}
+    for group in filter(Path.is_dir, conf_dir().iterdir()):
+        assert {path.stem for path in group.glob("*.yaml")} <= set(listed[group.name]), group.name
+    assert sum(line.startswith("    scalesearch grid ") for line in out.splitlines()) == 2
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[GridSettings]:
+    """The settings of the grids that would have been trained."""
+    asked: list[GridSettings] = []
+
+    def stand_in(settings: GridSettings, *_: object) -> NoReturn:
+        asked.append(settings)
+        raise InterruptedRun(2)
+
+    monkeypatch.setattr("scalesearch.studies.grid.run_grid", stand_in)
+    return asked
+
+
+def test_interrupted_before_there_is_a_run(run: Run, trained: list[GridSettings], tmp_path: Path) -> None:
+    code, out, err = run("grid", "data=synthetic", "--name", "x")
+    assert (code, out, err) == (130, "", "interrupted before anything was started\n")
+    assert len(trained) == 1
+
+
+def test_interrupted_when_there_is_one(run: Run, trained: list[GridSettings], tmp_path: Path) -> None:
+    assert run("grid", "data=synthetic", "--plan", "--name", "x", "--runs-dir", "my runs")[0] == 0
+    code, _, err = run("grid", "data=synthetic", "--name", "x", "--runs-dir", "my runs")
+    where = tmp_path / "my runs" / "grid" / "x"
+    assert code == 130
+    assert err == f"interrupted; what was finished is kept. Continue with: scalesearch resume '{where}'\n"
+
+
+def test_resume_takes_another_engine_and_budget(run: Run, trained: list[GridSettings]) -> None:
+    assert run("grid", "data=synthetic", "--plan", "--name", "x", "proxy.epochs=3")[0] == 0
+    assert run("resume", "grid/x", "engine=serial", "minutes=2", "race.max_trainings=50")[0] == 130
+    (settings,) = trained
+    assert (settings.engine.name, settings.minutes, settings.race.max_trainings) == ("serial", 2.0, 50)
+    assert (settings.data.name, settings.proxy.epochs) == ("synthetic", 3)
+    code, out, err = run("resume", "grid/x", "proxy.epochs=2")
+    assert (code, out, len(trained)) == (2, "", 1)
+    assert is_one_line(err)
+    assert "resume takes only settings that change no result, got 'proxy.epochs=2'" in err
 
 
 @pytest.mark.parametrize(
@@ -110,6 +205,10 @@ def test_plan_rescales_a_baseline_that_is_off_the_target(run: Run) -> None:
         (["grid", "--data", "nowhere"], "--data takes"),
         (["grid", "data=imagefolder"], "data.path"),
         (["grid", "data=imagefolder", "data.path=absent"], "absent"),
+        (["grid", "--data", "fashion_mnist", "data=cifar10"], "--data and data="),
+        (["grid", "--target-flops", "400M", "target_flops=30M"], "--target-flops and target_flops="),
+        (["grid", "--baseline", "mobilenet_v2", "baseline=efficientnet_b1"], "--baseline and baseline="),
+        (["grid", "debug=tiny", "proxy=medium"], "debug=tiny sets the proxy itself"),
         (["grid", "--name", "../up", "data=synthetic"], "name"),
         (["grid", "--name", "a/b", "data=synthetic"], "name"),
         (["grid", "runs_dir=/dev/null/runs", "data=synthetic"], "in the way"),
@@ -157,6 +256,7 @@ def test_a_broken_picture_is_named_before_anything_is_written(run: Run, tmp_path
     )
     assert code == 2
     assert "dog/3.jpg" in err
+    assert not (tmp_path / "runs").exists()
     assert err.splitlines()[-1].startswith("error: ") or err.count("error: ") == 1
 
 

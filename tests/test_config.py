@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scalesearch.config import build, compose, conf_dir, data_choice, grid_settings, to_yaml
+from scalesearch.config import build, compose, conf_dir, data_choice, grid_settings, resumed_values, to_yaml
 from scalesearch.errors import BudgetError, ConfigError, DataError, InputError, UnitError, UnknownNameError
 from scalesearch.objective import Objective
 
@@ -138,12 +138,12 @@ def test_paths_are_anchored_where_the_command_was_given(tmp_path: Path, monkeypa
 
 
 def test_what_data_stands_for(tmp_path: Path) -> None:
-    assert data_choice(None) == ([], {})
-    assert data_choice("cifar10") == (["data=cifar10"], {})
-    assert data_choice(str(tmp_path)) == (["data=imagefolder"], {"data.path": str(tmp_path)})
+    assert data_choice(None) == ({}, {})
+    assert data_choice("cifar10") == ({"data": "cifar10"}, {})
+    assert data_choice(str(tmp_path)) == ({"data": "imagefolder"}, {"data.path": str(tmp_path)})
     archive = tmp_path / "x.npz"
     archive.write_bytes(b"")
-    assert data_choice(str(archive)) == (["data=npz_jpeg"], {"data.path": str(archive)})
+    assert data_choice(str(archive)) == ({"data": "npz_jpeg"}, {"data.path": str(archive)})
     with pytest.raises(DataError, match=r"names are .*fashion_mnist"):
         data_choice("fashion")
 
@@ -171,3 +171,89 @@ def test_unknown_names_reach_the_user_as_such() -> None:
     with pytest.raises(UnknownNameError, match="optimizer"):
         settings("recipe.optimizer=lion")
     assert issubclass(BudgetError, InputError)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "flags", "words"),
+    [
+        (["data=cifar10"], {"data": "fashion_mnist"}, "--data and data= .*'fashion_mnist and cifar10'"),
+        (["+data=cifar10"], {"data": "fashion_mnist"}, "--data and data="),
+        (["data.path=here"], {"data.path": "there"}, "--data and data.path="),
+        (["target_flops=30M"], {"target_flops": "400M"}, "--target-flops and target_flops="),
+        (["baseline=mobilenet_v2"], {"baseline": "efficientnet_b0"}, "--baseline and baseline="),
+        (["runs_dir='a'"], {"runs_dir": "b"}, "--runs-dir and runs_dir="),
+    ],
+)
+def test_a_flag_and_an_override_must_not_say_different_things(
+    overrides: list[str], flags: dict[str, str], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        compose("grid", overrides, flags=flags)
+
+
+def test_a_flag_and_an_override_may_say_the_same() -> None:
+    values = compose(
+        "grid", ["data=cifar10", "target_flops='400M'"], choices={"data": "cifar10"}, flags={"target_flops": "400M"}
+    )
+    assert values["data"]["name"] == "cifar10"
+
+
+@pytest.mark.parametrize("overrides", [["debug=tiny", "proxy=medium"], ["proxy=small", "debug=tiny"]])
+def test_a_group_that_another_choice_sets_is_refused(overrides: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"debug=tiny sets the proxy itself, got 'proxy=.*leave one of them out"):
+        compose("grid", overrides)
+
+
+def test_what_debug_tiny_leaves_open_can_be_chosen() -> None:
+    tiny = settings("debug=tiny", "recipe=long", "proxy.width=0.5", "engine=serial")
+    assert (tiny.recipe.ema_decay, tiny.proxy.width, tiny.engine.name) == (0.999, 0.5, "serial")
+    with pytest.raises(ConfigError, match="debug=tiny sets the race itself"):
+        settings("debug=tiny", "race=default")
+
+
+def test_a_choice_of_ones_own_that_sets_a_group_is_seen_too(tmp_path: Path) -> None:
+    (tmp_path / "debug").mkdir()
+    (tmp_path / "debug" / "mine.yaml").write_text("# @package _global_\nengine:\n  max_attempts: 1\n")
+    assert compose("grid", ["debug=mine"], config_dir=tmp_path)["engine"]["max_attempts"] == 1
+    with pytest.raises(ConfigError, match="debug=mine sets the engine itself"):
+        compose("grid", ["debug=mine", "engine=serial"], config_dir=tmp_path)
+
+
+def test_a_resumed_run_takes_settings_that_change_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    stored = compose("grid", ["debug=tiny", "data=imagefolder", "data.path=/old", "proxy.epochs=3", "engine.slots=7"])
+    before = to_yaml(stored)
+    overrides = ["engine.max_attempts=5", "minutes=1.5", "race.max_trainings=9", "verify=false", "data.path=moved"]
+    values = resumed_values(stored, overrides)
+    assert to_yaml(stored) == before
+    assert (values["engine"]["name"], values["engine"]["slots"], values["engine"]["max_attempts"]) == ("ray", 7, 5)
+    assert (values["minutes"], values["race"]["max_trainings"], values["verify"]) == (1.5, 9, False)
+    assert values["data"]["path"] == str(tmp_path / "moved")
+    # everything else stays, also where it is no default
+    assert (values["proxy"], values["recipe"]) == (stored["proxy"], stored["recipe"])
+    assert values["race"]["max_seeds"] == stored["race"]["max_seeds"]
+    assert grid_settings(values).identity() == grid_settings(stored).identity()
+
+
+def test_a_resumed_run_takes_an_engine_as_a_whole() -> None:
+    values = resumed_values(compose("grid", ["engine.slots=7"]), ["engine.max_attempts=5", "engine=serial"])
+    chosen = grid_settings(values).engine
+    assert (chosen.name, chosen.slots, chosen.max_attempts) == ("serial", 1, 5)
+    assert resumed_values({"seed": 4}, []) == {"seed": 4}
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["seed=1", "race.max_seeds=3", "race=default", "data=cifar10", "debug=tiny", "engines=ray", "runs_dir=x"],
+)
+def test_a_resumed_run_refuses_what_would_change_results(override: str) -> None:
+    with pytest.raises(ConfigError, match="resume takes only settings that change no result"):
+        resumed_values(compose("grid"), [override])
+
+
+@pytest.mark.parametrize(
+    "override", ["engine=fast", "engine.slot=2", "data.path=x", "+engine.slots=2", "~engine.slots"]
+)
+def test_a_resumed_run_refuses_what_cannot_be_read(override: str) -> None:
+    with pytest.raises(ConfigError):
+        resumed_values(compose("grid"), [override])

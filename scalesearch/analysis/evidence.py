@@ -57,6 +57,7 @@ class Comparison:
     gap: Floats  # (K,) estimate of the leader minus estimate
     error: Floats  # (K,) standard error of the gap; inf where it is not known
     apart: Flags  # (K,) told apart from the leader; False for candidates without a value
+    measured: bool  # whether there is a residual sd above rounding to judge gaps by
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def judge(values: pd.DataFrame, *, confidence: float = 0.95, n_bootstrap: int = 
         A verdict in which `estimate`, `ci95` and `p_best` hold the candidates with at least one value. `estimate` is
         the mean over all seeds with the seed effects removed; `ci95` its t interval with the pooled residual sd, given
         these seeds, None when no sd can be estimated (one seed); `p_best` see `_probability_best`. With `enough`
-        False (fewer than MIN_SEEDS seeds of the leader, or no residual degrees of freedom) everybody is a tie.
+        False (fewer than MIN_SEEDS seeds of the leader, or no residual sd to judge by) everybody is a tie.
 
     Raises:
         DataError: a column is missing or a (candidate, seed) pair occurs twice.
@@ -105,7 +106,7 @@ def judge(values: pd.DataFrame, *, confidence: float = 0.95, n_bootstrap: int = 
     names, matrix = [name for name in names if n_seeds[name]], matrix[counts > 0]
     result = compare(matrix, confidence)
     fit, leader = result.fit, result.leader
-    enough = len(names) == 1 or (fit.df > 0 and n_seeds[names[leader]] >= MIN_SEEDS)
+    enough = len(names) == 1 or (result.measured and n_seeds[names[leader]] >= MIN_SEEDS)
     order = [int(i) for i in np.argsort(-fit.estimate, kind="stable") if i != leader]
     ties = tuple(names[i] for i in order if not (enough and result.apart[i]))
     p_best = _probability_best(matrix, fit, n_bootstrap, seed)
@@ -144,11 +145,11 @@ def compare(values: Floats, confidence: float = 0.95) -> Comparison:
         same_block = fit.block == fit.block[leader]
         error[same_block] = fit.sd * np.sqrt(spread[same_block])
     critical = stdtrit(max(fit.df, 1), 1 - (1 - confidence) / (2 * LOOKS))
-    # because rounding must not tell equal values apart where the residuals are exactly zero
-    noise_floor = 1e-12 * float(np.nanmax(np.abs(values)))
-    apart = gap > critical * error + noise_floor
+    # where seeds make no difference at all (every net at chance, say) nothing is known of the noise: no evidence
+    measured = fit.sd is not None and fit.sd > 1e-12 * float(np.nanmax(np.abs(values)))
+    apart = (gap > critical * error) & measured
     apart[leader] = False
-    return Comparison(fit, leader, gap, error, apart)
+    return Comparison(fit, leader, gap, error, apart, measured)
 
 
 def fit_additive(values: Floats) -> AdditiveFit:
@@ -277,9 +278,8 @@ def _sentence(
     if n == 1:
         return f"{winner} is the only candidate with a result ({count})"
     if not enough:
-        return (
-            f"too little evidence to tell the {n} candidates apart: {winner} leads after {count}, "
-            f"but a winner needs at least {MIN_SEEDS}"
+        return f"too little evidence to tell the {n} candidates apart: {winner} leads after {count}, " + (
+            f"but a winner needs at least {MIN_SEEDS}" if seeds < MIN_SEEDS else "but seeds make no difference at all"
         )
     if not ties:
         others = "the other is" if n == 2 else f"the {n - 1} others are"

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from scalesearch.arch.cost import Cost, cost_of
-from scalesearch.arch.rules import RULES, rule
+from scalesearch.arch.rules import rule
 from scalesearch.arch.scaling import CompoundCoefficients, Multipliers, Rounding, scale_net
 from scalesearch.arch.solve import best_resolution, scaled_by, solve_along
 from scalesearch.arch.spec import NetSpec
@@ -31,6 +31,9 @@ __all__ = ["CONSTRAINTS", "Candidate", "IsoCostSettings", "Plan", "fold", "plan_
 
 CONSTRAINTS: Final = ("realised", "nominal")
 _MAX_LATTICE: Final = 20_000
+# a published rule that rounding keeps this far from the ratio is listed, but comparing it would mean nothing
+_RULE_TOLERANCE: Final = 0.15
+_DEFAULT_RULES: Final = ("efficientnet", "fast", "uniform", "depth_only", "width_only", "resolution_only")
 # every block of depth is a step of alpha; under `ceil` all alphas in (1, 1.25] realise the same B0
 _REALISED_ROUNDING: Final = Rounding(depth="largest_remainder")
 
@@ -59,7 +62,7 @@ class IsoCostSettings:
     nominal_tolerance: float = 0.1
     step: float = 0.05
     max_candidates: int = 10
-    rules: tuple[str, ...] = tuple(RULES)
+    rules: tuple[str, ...] = _DEFAULT_RULES
     rounding: Rounding = _REALISED_ROUNDING
 
     def __post_init__(self) -> None:
@@ -81,7 +84,8 @@ class Candidate:
     """One realised network and everything that leads to it.
 
     `coefficients` is the lattice point (or the rule's own point) that stands for the network, `region` every
-    lattice point that realises it, `rules` the published rules that do. `reason` says why it is not kept,
+    lattice point that realises it, `rules` the published rules that do. `folded` are candidates that are not trained
+    because training could not tell them from this one. `reason` says why it is not kept,
     or what is notable about one that is.
     """
 
@@ -91,6 +95,7 @@ class Candidate:
     realised_ratio: float
     rules: tuple[str, ...] = ()
     region: tuple[CompoundCoefficients, ...] = ()
+    folded: tuple[Candidate, ...] = ()
     kept: bool = True
     reason: str = ""
 
@@ -143,13 +148,13 @@ def fold(plan: Plan, pairs: Sequence[tuple[int, int]]) -> Plan:
     """Fold kept candidates that training could not tell apart into one.
 
     Args:
-        pairs: (first, later) indices into `plan.kept`; each later one hands its region and rules to the first.
+        pairs: (first, later) indices into `plan.kept`; each first one names the later ones as `folded`.
     """
     kept = list(plan.kept)
     replaced: dict[str, Candidate] = {}
     for first, later in pairs:
         one, other = replaced.get(kept[first].fingerprint, kept[first]), kept[later]
-        replaced[one.fingerprint] = replace(one, region=one.region + other.region, rules=one.rules + other.rules)
+        replaced[one.fingerprint] = replace(one, folded=(*one.folded, other))
         replaced[other.fingerprint] = replace(other, kept=False, reason=f"same proxy as {one.spec.name}")
     return replace(plan, candidates=tuple(replaced.get(c.fingerprint, c) for c in plan.candidates))
 
@@ -244,7 +249,8 @@ def _judged(candidate: Candidate, settings: IsoCostSettings) -> Candidate:
     away = f"costs {candidate.realised_ratio:.3f}x, {abs(off):.1%} {'over' if off > 0 else 'under'} the ratio"
     if abs(off) <= settings.tolerance:
         return candidate
-    if candidate.rules or settings.constraint == "nominal":
+    near_rule = candidate.rules and abs(off) <= _RULE_TOLERANCE
+    if near_rule or settings.constraint == "nominal":
         return replace(candidate, reason=f"kept although it {away}")
     return replace(candidate, kept=False, reason=away)
 

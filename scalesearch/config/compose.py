@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from scalesearch.config.build import dotted_keys, unknown_key
+from scalesearch.config.contradictions import refuse_contradictions
 from scalesearch.config.grid import GridConfig
 from scalesearch.errors import ConfigError, DataError, InputError
 
@@ -32,6 +33,7 @@ def compose(
     verb: str,
     overrides: Sequence[str] = (),
     *,
+    choices: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
     config_dir: str | Path | None = None,
 ) -> dict[str, Any]:
@@ -40,11 +42,13 @@ def compose(
     Args:
         verb: names the primary file, for example "grid".
         overrides: Hydra overrides `key=value` and `group=choice`.
+        choices: groups and their choice, from flags.
         flags: dotted keys and values set after everything else, as typed (never parsed as overrides).
         config_dir: a folder of the user's whose files come before the shipped ones.
 
     Raises:
-        ConfigError: an override that cannot be read, or names an unknown key, group or choice.
+        ConfigError: an override that cannot be read, names an unknown key, group or choice, or says something else
+            than a flag or another choice.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -55,7 +59,8 @@ def compose(
     from yaml import YAMLError
 
     _check_overrides(overrides)
-    searchpath = []
+    chosen, flags = dict(choices or {}), dict(flags or {})
+    searchpath, folders = [], [conf_dir()]
     if config_dir is not None:
         folder = Path(config_dir).expanduser().resolve()
         if not folder.is_dir():
@@ -63,24 +68,28 @@ def compose(
                 "--config-dir must be a folder", value=str(config_dir), way_out="create it or leave it out"
             )
         searchpath = [f"hydra.searchpath=[{_quoted('file://' + str(folder))}]"]
+        folders.insert(0, folder)
+    refuse_contradictions(overrides, chosen | flags, folders)
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            config = hydra_compose(verb, overrides=[*searchpath, *overrides])
+            config = hydra_compose(
+                verb, overrides=[*searchpath, *(f"{group}={choice}" for group, choice in chosen.items()), *overrides]
+            )
             values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     # Hydra refuses some overrides with plain Python errors, and a user's file may hold broken YAML
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, YAMLError) as error:
         raise _config_error(error, verb, overrides) from error
     assert isinstance(values, dict)
     plain = typing.cast(dict[str, Any], values)
-    for key, value in (flags or {}).items():
+    for key, value in flags.items():
         _set(plain, key, value)
     _anchor(plain)
     return plain
 
 
-def data_choice(data: str | None) -> tuple[list[str], dict[str, Any]]:
-    """What `--data` stands for: an override that chooses the data group, and flags.
+def data_choice(data: str | None) -> tuple[dict[str, str], dict[str, str]]:
+    """What `--data` stands for: the choice of the data group, and flags.
 
     A known name is taken as such, a folder is an imagefolder, a .npz file is npz_jpeg.
 
@@ -88,15 +97,15 @@ def data_choice(data: str | None) -> tuple[list[str], dict[str, Any]]:
         DataError: none of these.
     """
     if data is None:
-        return [], {}
+        return {}, {}
     names = sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml"))
     if data in names:
-        return [f"data={data}"], {}
+        return {"data": data}, {}
     path = Path(data).expanduser()
     if path.is_dir():
-        return ["data=imagefolder"], {"data.path": str(path)}
+        return {"data": "imagefolder"}, {"data.path": str(path)}
     if path.is_file() and path.suffix == ".npz":
-        return ["data=npz_jpeg"], {"data.path": str(path)}
+        return {"data": "npz_jpeg"}, {"data.path": str(path)}
     raise DataError(
         "--data takes a data set's name, a folder of class folders or a .npz file",
         value=data,

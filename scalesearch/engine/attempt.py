@@ -86,4 +86,5 @@ def failed_record(request: TrialRequest, crash: Crash, attempt: int) -> TrialRec
         finished_at=finished_at,
         worker=crash.worker,
         attempt=attempt,
+        final=crash.final,
     )

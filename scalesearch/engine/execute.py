@@ -47,19 +47,20 @@ def execute(
     on_reused: Callable[[TrialRecord], None] = lambda record: None,
     cost: Callable[[TrialRequest], float] | None = None,
     stop: Interrupts | None = None,
-    retry_failed: bool = False,
 ) -> Execution:
     """Get a record for every request: from the ledger where it is committed, from the engine otherwise.
+
+    A committed failure answers too, unless the machine failed (`final` is False: a killed worker, a timeout, no
+    memory) in an earlier session: that is tried again once per session, so that a session never sees two answers.
 
     Args:
         requests: equal ones (same key) run once.
         engine: started or not; left open for the next call, closed when anything is raised.
-        ledger: takes every record before its slot is used again.
+        ledger: takes every record before its slot is used again; a session is one opening of it.
         on_record: called after each commit, for progress.
         on_reused: called for each record that was already there.
         cost: expected cost; the dearest trials start first, because a long one at the end leaves slots idle.
         stop: where signals are noticed.
-        retry_failed: run failed units of work again instead of answering with the committed failure.
 
     Raises:
         InterruptedRun: a signal came; what had arrived is committed.
@@ -67,7 +68,7 @@ def execute(
         DataError, MissingPackageError, ResourceError, VerificationError: no trial can run like this.
     """
     stop = stop or Interrupts()
-    known = _committed(requests, ledger, retry_failed)
+    known = _committed(requests, ledger)
     for record in known.values():
         on_reused(record)
     waiting = deque(_unique_missing(requests, known, cost))
@@ -117,12 +118,13 @@ def _arrived(engine: Engine, ledger: Ledger) -> Iterator[TrialRecord]:
         yield record
 
 
-def _committed(requests: Sequence[TrialRequest], ledger: Ledger, retry_failed: bool) -> dict[str, TrialRecord]:
+def _committed(requests: Sequence[TrialRequest], ledger: Ledger) -> dict[str, TrialRecord]:
+    """Records that answer a request, by key."""
     wanted = {request.key for request in requests}
     return {
         record.key: record
         for record in ledger.records()
-        if record.key in wanted and (record.status == "done" or not retry_failed)
+        if record.key in wanted and (record.final or ledger.stored_here(record.key))
     }
 
 

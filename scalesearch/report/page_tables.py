@@ -17,6 +17,7 @@ __all__ = [
     "candidates_table",
     "facts",
     "family_table",
+    "folded_words",
     "leaders_table",
     "proxy_words",
     "region_words",
@@ -119,7 +120,7 @@ def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     counted = "counted after rounding" if summary["constraint"] == "realised" else "nominal, before rounding"
     failed = f", {summary['n_failed']} failed" if summary["n_failed"] else ""
     busy = summary["slot_utilisation"]
-    slots = f"{summary['slots']} slot{'' if summary['slots'] == 1 else 's'}"
+    slots = f" on {summary['slots']} slot{'' if summary['slots'] == 1 else 's'}" if summary["slots"] else ""
     return [
         ("Budget of the baseline", f"{format_count(summary['target_macs'])} multiply-adds"),
         (
@@ -140,7 +141,7 @@ def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "Time",
-            f"{format_seconds(summary['wall_seconds'])} on {slots}"
+            f"{format_seconds(summary['wall_seconds'])}{slots}"
             + ("" if busy is None else f", busy {100 * busy:.0f} % of it"),
         ),
     ]
@@ -179,6 +180,19 @@ def region_words(winner: Mapping[str, Any]) -> str:
     return (
         f"{len(region)} lattice points realise this very network ({', '.join(ranges)}): its coefficients are a region."
     )
+
+
+def folded_words(winner: Mapping[str, Any]) -> str:
+    """Networks that were not trained, because their stand-in is the winner's own."""
+    names = winner.get("folded") or []
+    if not names:
+        return ""
+    shares = "shares" if len(names) == 1 else "share"
+    return f"{_listed(names)} {shares} its proxy, so that the training could not tell them apart."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _coefficients(row: Mapping[str, Any] | pd.Series[Any]) -> tuple[str, ...]:

@@ -56,15 +56,15 @@ class Screen(ABC):
             self.say(f"note: {warning}")
 
     @final
-    def estimated(self, seconds: float, trainings: int, slots: int, minutes: float | None) -> None:
-        """What the training will take, and what would make it smaller."""
+    def estimated(self, seconds: float, trainings: int, slots: int, minutes: float | None, smaller: str) -> None:
+        """What the training will take, and overrides that would make it smaller."""
         whole = seconds * trainings / slots
         limit = f", cut to fit about {minutes:g} min" if minutes is not None and whole > 60 * minutes else ""
         self.say(
             f"at most {trainings} trainings of about {format_seconds(seconds)} on {slots} "
             f"slot{'s' if slots > 1 else ''}: about {format_seconds(whole)}{limit}"
         )
-        self.say("smaller: minutes=3, max_candidates=8, proxy.data_fraction=0.05 or proxy.width=0.125")
+        self.say(f"smaller: {smaller}")
 
     @final
     def round(

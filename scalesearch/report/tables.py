@@ -15,8 +15,10 @@ from scalesearch.units import format_count, format_seconds
 __all__ = ["candidate_table", "cost_report", "cost_table", "grid_words", "run_table"]
 
 
-def candidate_table(rows: Sequence[Mapping[str, Any]], *, limit: int | None = None) -> str:
-    """Candidates as an aligned text table, one line each; `limit` shortens it and says how many are left out."""
+def candidate_table(rows: Sequence[Mapping[str, Any]], *, others: int = 8) -> str:
+    """Candidates as an aligned text table: all kept ones, then some `others`, then how many more there are."""
+    kept = [row for row in rows if row["kept"] == "true"]
+    shown = [*kept, *[row for row in rows if row["kept"] != "true"][:others]]
     header = (
         "alpha",
         "beta",
@@ -44,11 +46,11 @@ def candidate_table(rows: Sequence[Mapping[str, Any]], *, limit: int | None = No
             str(len(row["region"].split(";")) if row["region"] else 0),
             "  ".join(filter(None, (row["rule"], row["reason"]))),
         )
-        for row in rows[:limit]
+        for row in shown
     ]
     lines = [_aligned([header, *body])]
-    if limit is not None and len(rows) > limit:
-        lines.append(f"... and {len(rows) - limit} more; all of them are in candidates.csv")
+    if more := len(rows) - len(shown):
+        lines.append(f"... and {more} more that are not kept; all of them are in candidates.csv")
     return "\n".join(lines)
 
 
@@ -137,7 +139,8 @@ def grid_words(summary: Mapping[str, Any], path: Path) -> str:
             _aligned([header, *body]),
             *([f"... and {len(rows) - 12} more tied"] if len(rows) > 12 else []),
             "",
-            "the family it implies (rounded nominally; realised: resolution set so that counted MACs double):",
+            "the family it implies (nominal: rounded as it comes; realised: resolution set so that counted MACs reach "
+            f"{summary['ratio']:g}^phi times the baseline's):",
             _aligned(family),
             "",
             f"{summary['n_trials']} trainings in {format_seconds(summary['wall_seconds'])}"

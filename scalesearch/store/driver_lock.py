@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -84,17 +87,46 @@ class DriverLock:
         try:
             lock.acquire()
         except Timeout as error:
-            holder = Holder.noted_in(self._folder) or "another process"
-            raise RunFolderError(
-                "one run folder takes one driver at a time",
-                value=f"{self._folder} is driven by {holder}",
-                way_out="wait for it, stop it, or choose another --name",
-            ) from error
+            raise self._refusal() from error
         self._lock = lock
         left_behind = Holder.noted_in(self._folder)
         note = json.dumps(asdict(Holder.this_process()))
         write_atomic(self._folder / NOTE_FILE, note.encode())
         return left_behind
+
+    @contextmanager
+    def undriven(self) -> Iterator[None]:
+        """While this runs no driver can start; writes nothing, and does nothing where there was no driver yet.
+
+        Raises:
+            RunFolderError: a driver is at work.
+        """
+        try:
+            descriptor = os.open(self._folder / LOCK_FILE, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:  # no lock file, or one that `acquire` will complain about
+            yield
+            return
+        try:
+            self._share(descriptor)
+            yield
+        finally:
+            os.close(descriptor)  # and with it the lock
+
+    def _share(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:  # held by another; some file systems say EACCES
+            raise self._refusal() from error
+        except OSError:  # a file system without such locks
+            pass
+
+    def _refusal(self) -> RunFolderError:
+        holder = Holder.noted_in(self._folder) or "another process"
+        return RunFolderError(
+            "one run folder takes one driver at a time",
+            value=f"{self._folder} is driven by {holder}",
+            way_out="wait for it, stop it, or choose another --name",
+        )
 
     def release(self) -> None:
         """Give the lock back; further calls do nothing."""

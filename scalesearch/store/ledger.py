@@ -33,7 +33,8 @@ SCHEMA_VERSION: Final = 1
 LOCK_TIMEOUT: Final = 5.0
 
 _MAGIC: Final = b"SQLite format 3\x00"
-_SQL_TYPES: Final = {int: "INTEGER", float: "REAL", str: "TEXT"}
+_FINISHED: Final = "finished_at"
+_SQL_TYPES: Final = {int: "INTEGER", bool: "INTEGER", float: "REAL", str: "TEXT"}
 
 
 class Ledger:
@@ -45,6 +46,7 @@ class Ledger:
 
     def __init__(self, connection: sqlite3.Connection, path: Path, columns: tuple[str, ...]):
         self._connection, self.path, self._columns = connection, path, columns
+        self._stored_here: set[str] = set()
 
     @classmethod
     def create_or_open(cls, path: str | Path, *, lock_timeout: float = LOCK_TIMEOUT) -> Ledger:
@@ -74,8 +76,13 @@ class Ledger:
         return ledger
 
     @classmethod
-    def open_readonly(cls, path: str | Path, *, lock_timeout: float = LOCK_TIMEOUT) -> Ledger:
+    def open_readonly(cls, path: str | Path, *, lock_timeout: float = LOCK_TIMEOUT, undriven: bool = False) -> Ledger:
         """Open an existing ledger for reading, also while its driver is writing.
+
+        Args:
+            path: the file.
+            lock_timeout: as for `create_or_open`.
+            undriven: no driver can be at work while it is open; then SQLite leaves no new file beside it.
 
         Raises:
             LedgerError: there is none, or as `create_or_open`.
@@ -84,7 +91,8 @@ class Ledger:
         with explain(path):
             _check_file(path)
             # a folder nobody can write to has no writer either; without "immutable" SQLite wants to create files there
-            mode = "mode=ro" if os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
+            at_rest = not os.access(path.parent, os.W_OK) or (undriven and not _has_log(path))
+            mode = "mode=ro&immutable=1" if at_rest else "mode=ro"
             uri = f"file:{quote(str(path.absolute()))}?{mode}"
             connection = sqlite3.connect(uri, uri=True, timeout=lock_timeout, isolation_level=None)
             with _closed_on_error(connection):
@@ -96,6 +104,7 @@ class Ledger:
         """Store one result; it is on disk when this returns.
 
         A "done" row never changes: a late duplicate is ignored. A "failed" row is replaced by a later result.
+        A finished run that gets a new row is no longer finished.
 
         Returns:
             Whether the record was stored.
@@ -108,16 +117,33 @@ class Ledger:
             f"INSERT INTO trials ({names}) VALUES ({slots}) "
             f"ON CONFLICT (key) DO UPDATE SET {changes} WHERE trials.status <> 'done'"
         )
-        with explain(self.path):
-            return self._connection.execute(sql, tuple(row.values())).rowcount > 0
+        with explain(self.path), self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            stored = self._connection.execute(sql, tuple(row.values())).rowcount > 0
+            if stored:
+                self._connection.execute("DELETE FROM meta WHERE key = ?", (_FINISHED,))
+        if stored:
+            self._stored_here.add(record.key)
+        return stored
 
-    def get(self, key: str) -> TrialRecord | None:
-        """The record of one unit of work, or None."""
-        return next(self._read("WHERE key = ?", (key,)), None)
+    def stored_here(self, key: str) -> bool:
+        """Whether the row of `key` was stored since this ledger was opened, and not by an earlier session."""
+        return key in self._stored_here
+
+    def mark_finished(self) -> None:
+        """Say that what was found has been written out; holds until the next row is stored."""
+        self.set_meta(_FINISHED, repr(time.time()))
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no row was stored since `mark_finished`."""
+        return self.get_meta(_FINISHED) is not None
 
     def records(self) -> list[TrialRecord]:
         """All records in the order in which they were first committed."""
-        return list(self._read("ORDER BY rowid", ()))
+        with explain(self.path):
+            rows = self._connection.execute(f"SELECT {', '.join(self._columns)} FROM trials ORDER BY rowid").fetchall()
+        return [record_of(dict(zip(self._columns, row, strict=True))) for row in rows]
 
     def done_keys(self) -> set[str]:
         """Keys of the records with status "done"."""
@@ -152,12 +178,6 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _read(self, clause: str, values: tuple[str, ...]) -> Iterator[TrialRecord]:
-        sql = f"SELECT {', '.join(self._columns)} FROM trials {clause}"
-        with explain(self.path):
-            rows = self._connection.execute(sql, values).fetchall()
-        return (record_of(dict(zip(self._columns, row, strict=True))) for row in rows)
 
     def _check_rows(self) -> None:
         """Compare every stored digest with its values."""
@@ -226,6 +246,12 @@ def _check_file(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise refusal(path, "a ledger must be an SQLite file")
+
+
+def _has_log(path: Path) -> bool:
+    """Whether a driver that was killed left rows in the write-ahead log."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _checked_columns(connection: sqlite3.Connection, path: Path) -> tuple[str, ...]:

@@ -19,29 +19,34 @@ __all__ = ["COLUMNS", "digest_of", "record_of", "records_frame", "row_of"]
 
 
 def _plain_type(hint: Any) -> type:
-    """int, float or str: the type of a field without its None."""
+    """int, float, bool or str: the type of a field without its None."""
     if get_origin(hint) in (Union, UnionType):
         hint = next(part for part in get_args(hint) if part is not type(None))
     if get_origin(hint) is Literal:
         return str
-    assert hint in (int, float, str), hint
+    assert hint in (int, float, bool, str), hint
     return hint  # type: ignore[no-any-return]
 
 
 _HINTS = get_type_hints(TrialRecord)
 
-#: column name -> int, float or str, in the order of the fields of `TrialRecord`
+#: column name -> int, float, bool or str, in the order of the fields of `TrialRecord`
 COLUMNS: Final[Mapping[str, type]] = {field.name: _plain_type(_HINTS[field.name]) for field in fields(TrialRecord)}
+
+_FLAGS: Final = frozenset(name for name, kind in COLUMNS.items() if kind is bool)
 
 
 def row_of(record: TrialRecord) -> dict[str, Any]:
-    """Plain values by column; NumPy numbers become Python's and NaN becomes None, because SQLite stores it so."""
+    """Plain values by column; NumPy numbers become Python's, NaN None and bool int, because SQLite stores it so."""
     return {name: _plain_value(getattr(record, name), kind) for name, kind in COLUMNS.items()}
 
 
 def record_of(row: Mapping[str, Any]) -> TrialRecord:
-    """The record of a row; columns it lacks keep the record's defaults."""
-    return TrialRecord(**row)
+    """The record of a row; what it lacks keeps the record's default."""
+    present: dict[str, Any] = {name: value for name, value in row.items() if value is not None}
+    for name in present.keys() & _FLAGS:
+        present[name] = bool(present[name])
+    return TrialRecord(**present)
 
 
 def digest_of(row: Mapping[str, Any]) -> str:
@@ -62,12 +67,14 @@ def records_frame(records: Iterable[TrialRecord]) -> pd.DataFrame:
     for name, kind in COLUMNS.items():
         values = [row[name] for row in rows]
         whole = "Int64" if None in values else "int64"
-        columns[name] = pd.Series(values, dtype={int: whole, float: "float64", str: "object"}[kind])
+        columns[name] = pd.Series(values, dtype={int: whole, float: "float64", bool: "bool", str: "object"}[kind])
     return pd.DataFrame(columns)
 
 
 def _plain_value(value: Any, kind: type) -> Any:
     if value is None or (kind is float and math.isnan(value)):
         return None
+    if kind is bool:
+        return int(value)
     # half of a surrogate pair, as some error messages hold it, cannot be stored
     return value.encode("utf-8", "replace").decode() if kind is str else kind(value)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from scalesearch.errors import RunFolderError
 from scalesearch.store.ledger import Ledger
-from scalesearch.store.run_folder import LEDGER_FILE, SUMMARY_FILE
+from scalesearch.store.run_folder import CONFIG_FILE, LEDGER_FILE, SUMMARY_FILE
 from scalesearch.store.run_list import read_summary
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Run", "load_run"]
+
+_TRIALS_FILE: Final = "trials.parquet"
+# of a ledger's row, which knows only what was trained: a study's table has the candidate's under these names
+_TRAINED: Final = ("fingerprint", "seed", "macs", "fvcore_macs", "params", "activations", "resolution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,20 @@ class Run:
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One row per unit of work: trials.parquet of a finished run, the ledger's rows of one under way."""
-        if (self.path / "trials.parquet").is_file():
-            return self.frame("trials.parquet")
+        """One row per unit of work, in one of two tables; a column that both have means the same in both.
+
+        A finished run: its trials.parquet, where `fingerprint` and `macs` are the candidate's, `seed` counts its
+        trainings, and `trained_fingerprint`, `trained_macs`, ... are of the network trained for it (the proxy).
+
+        A run under way, or one that was extended and has not finished again: the ledger's rows. They know the
+        training alone, so there are `trained_fingerprint`, `trained_macs`, `trained_fvcore_macs`, `trained_params`,
+        `trained_activations`, `trained_resolution` and `trained_seed` (what the training was seeded with), but no
+        `fingerprint`, `macs` or `seed`.
+        """
         with Ledger.open_readonly(self.path / LEDGER_FILE) as ledger:
-            return ledger.to_frame()
+            if not (ledger.is_finished and (self.path / _TRIALS_FILE).is_file()):
+                return ledger.to_frame().rename(columns={name: f"trained_{name}" for name in _TRAINED})
+        return self.frame(_TRIALS_FILE)
 
     @property
     def candidates(self) -> pd.DataFrame:
@@ -64,9 +77,9 @@ class Run:
         import yaml
 
         try:
-            values = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+            values = yaml.safe_load((self.path / CONFIG_FILE).read_text(encoding="utf-8"))
         except OSError as error:
-            raise self._lacks("config.yaml") from error
+            raise self._lacks(CONFIG_FILE) from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise RunFolderError("config.yaml must hold plain YAML", value=str(error), way_out="restore it") from error
         if not isinstance(values, dict):
@@ -93,6 +106,8 @@ class Run:
 
     def _lacks(self, name: str) -> RunFolderError:
         way_out = f"finish it with `scalesearch resume {self.path}`"
+        if not (self.path / CONFIG_FILE).is_file():  # which resume needs
+            way_out = f"repeat the command that started it, with --name {self.path.name}"
         return RunFolderError(f"this run must hold {name}", value=str(self.path), way_out=way_out)
 
 

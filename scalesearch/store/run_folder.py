@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
@@ -23,15 +22,16 @@ from scalesearch.store.ledger import Ledger
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LEDGER_FILE", "SUMMARY_FILE", "RunFolder", "plain_json"]
+__all__ = ["CONFIG_FILE", "LEDGER_FILE", "SUMMARY_FILE", "RunFolder", "plain_json"]
 
 LEDGER_FILE: Final = "ledger.db"
 SUMMARY_FILE: Final = "summary.json"
+CONFIG_FILE: Final = "config.yaml"
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _OTHER_NAME: Final = "choose another --name"
 # what a driver that was killed while it created the folder may leave behind
-_BEFORE_LEDGER: Final = frozenset({LOCK_FILE, NOTE_FILE, "config.yaml"})
+_BEFORE_LEDGER: Final = frozenset({LOCK_FILE, NOTE_FILE, CONFIG_FILE})
 
 
 class RunFolder:
@@ -42,13 +42,11 @@ class RunFolder:
         verb: the command, for example "grid".
         name: the run's name.
         notices: lines worth telling the user, for example that a dead driver's lock was taken over.
-        resumed: whether `open` found an earlier start of the same run.
     """
 
     def __init__(self, path: Path, verb: str, name: str):
         self.path, self.verb, self.name = path, verb, name
         self.notices: tuple[str, ...] = ()
-        self.resumed = False
         self._lock = DriverLock(path)
         self._ledger: Ledger | None = None
 
@@ -72,12 +70,27 @@ class RunFolder:
         _check_is_run(path)
         return cls(path, verb, name)
 
-    def open(self, settings: Mapping[str, Any]) -> Self:
+    def precheck(self, settings: Mapping[str, Any]) -> None:
+        """Refuse what `open` would refuse, before expensive work and without writing; a new run has nothing to check.
+
+        Raises:
+            RunFolderError: another driver is at work, or the settings differ from those of the first start.
+            LedgerError: the ledger is damaged or newer.
+        """
+        with self._lock.undriven():
+            _check_is_run(self.path)
+            if (self.path / LEDGER_FILE).exists():
+                with Ledger.open_readonly(self.path / LEDGER_FILE, undriven=True) as ledger:
+                    self._check_settings(ledger.get_meta("settings"), _as_text(settings))
+
+    def open(self, settings: Mapping[str, Any], config_yaml: str | None = None) -> Self:
         """Create or continue the run.
 
         Args:
             settings: every setting that changes results, as plain JSON types; stored at the first start and
                 compared at each later one.
+            config_yaml: what config.yaml shall hold; written before the ledger, so that a run with a ledger can
+                be resumed whenever its driver was killed, and replaced when a run goes on.
 
         Raises:
             RunFolderError: another driver is at work, the settings differ from those of the first start, or
@@ -93,9 +106,13 @@ class RunFolder:
             _check_is_run(self.path)
             for torn in self.path.rglob(".*.tmp"):  # of a driver that was killed while writing
                 torn.unlink(missing_ok=True)
-            self.resumed = (self.path / LEDGER_FILE).exists()
+            is_new = not (self.path / LEDGER_FILE).exists()
+            if is_new and config_yaml is not None:
+                self.write_text(CONFIG_FILE, config_yaml)
             self._ledger = Ledger.create_or_open(self.path / LEDGER_FILE)
-            self._guard_settings(settings)
+            self._guard_settings(_as_text(settings))
+            if not is_new and config_yaml is not None:
+                self.write_text(CONFIG_FILE, config_yaml)
         except BaseException:
             self.close()
             raise
@@ -129,8 +146,8 @@ class RunFolder:
         return self._write(name, buffer.getvalue())
 
     def finish(self) -> None:
-        """Mark the run as finished; it can still be opened again."""
-        self.ledger.set_meta("finished_at", repr(time.time()))
+        """Mark the run as finished, until new work is committed; it can still be opened again."""
+        self.ledger.mark_finished()
 
     def close(self) -> None:
         """Close the ledger and release the folder; further calls do nothing."""
@@ -155,14 +172,17 @@ class RunFolder:
             write_atomic(path, content)
         return path
 
-    def _guard_settings(self, settings: Mapping[str, Any]) -> None:
-        """Store the settings at the first start; refuse others later, because rows would not belong together."""
-        wanted = json.dumps(plain_json(dict(settings)), sort_keys=True)
+    def _guard_settings(self, wanted: str) -> None:
+        """Store the settings at the first start; refuse others later."""
         stored = self.ledger.get_meta("settings")
+        self._check_settings(stored, wanted)
         if stored is None:
             for key, value in (("verb", self.verb), ("name", self.name), ("settings", wanted)):
                 self.ledger.set_meta(key, value)
-        elif stored != wanted:
+
+    def _check_settings(self, stored: str | None, wanted: str) -> None:
+        """Refuse other settings than those of the first start, because rows would not belong together."""
+        if stored is not None and stored != wanted:
             differences = _differences(json.loads(stored), json.loads(wanted))
             raise RunFolderError(
                 f"a run continues with the settings it was started with; {self.verb}/{self.name} has others",
@@ -170,6 +190,10 @@ class RunFolder:
                 way_out=f"repeat the old settings, or {_OTHER_NAME}",
                 table="\n".join(differences),
             )
+
+
+def _as_text(settings: Mapping[str, Any]) -> str:
+    return json.dumps(plain_json(dict(settings)), sort_keys=True)
 
 
 def plain_json(value: Any) -> Any:

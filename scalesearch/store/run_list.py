@@ -50,10 +50,10 @@ def _run_info(folder: Path) -> RunInfo:
     try:
         with Ledger.open_readonly(folder / LEDGER_FILE) as ledger:
             done, rows = len(ledger.done_keys()), len(ledger.records())
-            created, finished = ledger.get_meta("created_at"), ledger.get_meta("finished_at")
+            created, finished = ledger.get_meta("created_at"), ledger.is_finished
     except LedgerError as error:
         return RunInfo(folder, verb, name, "unreadable", note=str(error))
-    status, note = _status(folder, finished is not None)
+    status, note = _status(folder, finished)
     winner = (read_summary(folder) or {}).get("winner")
     return RunInfo(
         path=folder,

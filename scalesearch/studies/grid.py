@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -27,11 +27,21 @@ from scalesearch.report.screen import Screen
 from scalesearch.search.race import Race
 from scalesearch.store.ledger import Ledger
 from scalesearch.store.run_folder import RunFolder
+from scalesearch.studies.budget import decided_budget
 from scalesearch.studies.calibrate import calibrate
 from scalesearch.studies.grid_files import write_outcome
 from scalesearch.studies.grid_outcome import GridOutcome
-from scalesearch.studies.grid_plan import GridPlan, Proxies, candidate_rows, plan_grid, plan_proxies, rows_to_csv
+from scalesearch.studies.grid_plan import (
+    GridPlan,
+    Proxies,
+    candidate_rows,
+    plan_grid,
+    plan_proxies,
+    rows_to_csv,
+    trial_recipe,
+)
 from scalesearch.studies.grid_settings import GridSettings
+from scalesearch.studies.sessions import recorded_sessions
 from scalesearch.train.recipe import Recipe
 from scalesearch.trial import TrialRecord, TrialRequest
 
@@ -59,42 +69,50 @@ def run_grid(settings: GridSettings, folder: RunFolder, config_yaml: str, screen
     started = time.time()
     grid = plan_grid(settings)
     info = check_source(settings.data)
-    grid, proxies = plan_proxies(grid, settings.proxy, info)
+    grid, proxies = plan_proxies(grid, settings, info)
     engine = create_engine(settings.engine)  # refuses here what the machine does not have
+    folder.precheck(settings.identity())
     screen.planned(grid.sentence(), candidate_rows(grid, proxies), proxies.warnings)
-    with (
-        Interrupts(screen.interrupted) as stop,
-        engine,
-        folder.open(settings.identity()) as run,
-        screen,
-    ):
-        for notice in run.notices:
-            screen.say(notice)
-        run.write_text("config.yaml", config_yaml)
-        sessions = _sessions(run.ledger, started)
-        engine.start()
+    with Interrupts(screen.interrupted) as stop, screen:
         with stop.immediate():
+            # a broken picture is found before anything is written
             data = prepare(settings.data, side=proxies.largest_side, progress=screen.stage)
+        if data.channels != info.channels:  # a colour picture among grey ones that the first look did not meet
+            grid, proxies = plan_proxies(grid, settings, replace(info, channels=data.channels))
+        work = GridWork(settings, grid, proxies, data)
+        with engine, folder.open(settings.identity(), config_yaml) as run:
+            for notice in run.notices:
+                screen.say(notice)
             _guard_data(run.ledger, data)
-            counted = _counted(grid, run.ledger, screen) if settings.verify else {}
-            run.write_text("candidates.csv", rows_to_csv(candidate_rows(grid, proxies, counted)))
-            work = GridWork(settings, grid, proxies, data)
-            _estimate(work, engine, run.ledger, screen)
-        race, records = _race(work, engine, run.ledger, stop, screen)
-        outcome = GridOutcome(
-            settings=settings,
-            grid=grid,
-            proxies=proxies,
-            data=data,
-            race=race,
-            records=records,
-            values={unit: work.value(unit[0], record) for unit, record in records.items()},
-            fvcore_macs=counted,
-            slots=engine.slots,
-            sessions=sessions,
-            wall_seconds=time.time() - started,
-        )
-        return write_outcome(run, outcome, config_yaml)
+            return _run(work, run, engine, stop, screen, started)
+
+
+def _run(
+    work: GridWork, run: RunFolder, engine: Engine, stop: Interrupts, screen: Screen, started: float
+) -> dict[str, Any]:
+    """Verify, race and write; `started` is when the command began."""
+    if not run.ledger.is_finished:
+        engine.start()  # starts up while this process counts and calibrates
+    rows_before = len(run.ledger.done_keys())
+    with stop.immediate():
+        counted = _counted(work, run.ledger, screen) if work.settings.verify else {}
+        run.write_text("candidates.csv", rows_to_csv(candidate_rows(work.grid, work.proxies, counted)))
+        _estimate(work, engine, run.ledger, screen)
+    race, records = _race(work, engine, run.ledger, stop, screen)
+    outcome = GridOutcome(
+        settings=work.settings,
+        grid=work.grid,
+        proxies=work.proxies,
+        data=work.data,
+        race=race,
+        records=records,
+        values={unit: work.value(unit[0], record) for unit, record in records.items()},
+        fvcore_macs=counted,
+        sessions=recorded_sessions(
+            run.ledger, started, engine.slots, trained=len(run.ledger.done_keys()) > rows_before
+        ),
+    )
+    return write_outcome(run, outcome)
 
 
 @dataclass(frozen=True)
@@ -119,9 +137,7 @@ class GridWork:
     @property
     def recipe(self) -> Recipe:
         """The recipe of one training: the chosen one, on the proxy's part of the data, for the proxy's epochs."""
-        pictures = round(self.settings.proxy.data_fraction * self.data.n_train)
-        at_most = self.settings.recipe.train_images or pictures
-        return replace(self.settings.recipe, epochs=self.settings.proxy.epochs, train_images=min(pictures, at_most))
+        return trial_recipe(self.settings, self.data.n_train)
 
     def name(self, fingerprint: str) -> str:
         """A short name for lines: the coefficients, and the rules that lead there."""
@@ -132,6 +148,16 @@ class GridWork:
     @cached_property
     def _by_fingerprint(self) -> dict[str, Candidate]:
         return {candidate.fingerprint: candidate for candidate in self.candidates}
+
+    def smaller(self) -> str:
+        """Overrides that make this very study cheaper."""
+        proxy = self.settings.proxy
+        ways = [f"proxy.data_fraction={proxy.data_fraction / 2:g}", f"proxy.width={proxy.width / 2:g}"]
+        if len(self.candidates) > len(self.settings.iso_cost.rules):
+            ways.append(f"max_candidates={max(1, len(self.candidates) // 2)}")
+        if self.settings.minutes is not None:
+            ways.append(f"minutes={self.settings.minutes / 2:g}")
+        return ", ".join(ways)
 
     def request(self, fingerprint: str, seed: int) -> TrialRequest:
         """The trial of one unit; seeds are paired across candidates."""
@@ -170,8 +196,29 @@ def _race(
         for unit, record in zip(units, execution.records, strict=True):
             records[unit] = record
             values[unit] = work.value(unit[0], record)
-        race = _within_minutes(work, race, ledger, records.values(), engine.slots)
+        _guard_device(records.values())
+        if number == 1:
+            race = _within_minutes(work, race, list(records.values()), engine, ledger, screen)
     return race, records
+
+
+def _within_minutes(
+    work: GridWork, race: Race, first_round: Sequence[TrialRecord], engine: Engine, ledger: Ledger, screen: Screen
+) -> Race:
+    """The race with the budget that fits the minutes, from the durations of its first round."""
+    budget = decided_budget(
+        ledger,
+        work.settings.minutes,
+        engine.slots,
+        [record.seconds for record in first_round if record.seconds],
+        at_least=len(first_round),
+        at_most=race.max_trainings,
+    )
+    if budget < race.max_trainings:
+        screen.say(
+            f"{budget} trainings fit minutes={work.settings.minutes:g}, of {race.max_trainings} the race would take"
+        )
+    return Race(race.candidates, replace(race.settings, max_trainings=budget))
 
 
 def _announce(
@@ -189,33 +236,14 @@ def _announce(
     )
 
 
-def _within_minutes(work: GridWork, race: Race, ledger: Ledger, records: Iterable[TrialRecord], slots: int) -> Race:
-    """The race with a budget that fits the minutes; decided once, on the first round's own durations, and kept.
-
-    A resumed run reads the decision from the ledger, so that it asks for the same trainings.
-    """
-    minutes = work.settings.minutes
-    if minutes is None:
-        return race
-    stored = json.loads(ledger.get_meta("budget") or "{}")
-    if stored.get("minutes") != minutes:
-        seconds = [record.seconds for record in records if record.seconds]
-        fit = int(60 * minutes * slots * len(seconds) / sum(seconds)) if seconds else race.max_trainings
-        stored = {"minutes": minutes, "trainings": fit}
-        ledger.set_meta("budget", json.dumps(stored))
-    # what is already trained is within the budget by definition, and every candidate needs its first training
-    trainings = max(len(race.candidates), min(stored["trainings"], work.race.max_trainings))
-    return Race(race.candidates, replace(race.settings, max_trainings=trainings))
-
-
-def _counted(grid: GridPlan, ledger: Ledger, screen: Screen) -> dict[str, int]:
+def _counted(work: GridWork, ledger: Ledger, screen: Screen) -> dict[str, int]:
     """fvcore's count of every candidate at full size, by fingerprint; counted once per run.
 
     Raises:
         VerificationError: it differs from the closed form.
     """
     counted: dict[str, int] = json.loads(ledger.get_meta("fvcore_macs") or "{}")
-    todo = [candidate for candidate in grid.plan.kept if candidate.fingerprint not in counted]
+    todo = [candidate for candidate in work.candidates if candidate.fingerprint not in counted]
     for done, candidate in enumerate(todo, start=1):
         counted[candidate.fingerprint] = verify(candidate.spec).macs
         screen.stage("candidates counted with fvcore, equal to the closed form", done, len(todo))
@@ -233,18 +261,20 @@ def _estimate(work: GridWork, engine: Engine, ledger: Ledger, screen: Screen) ->
         # the trainings themselves will tell, and be recorded; an estimate must not end a run
         screen.say(f"note: no estimate of the time, because a calibration training {error}")
         return
-    screen.estimated(seconds, work.race.max_trainings, engine.slots, work.settings.minutes)
-
-
-def _sessions(ledger: Ledger, started: float) -> tuple[float, ...]:
-    """Start times of every session that worked on this run, this one included: pauses between them are not idle."""
-    sessions = [*json.loads(ledger.get_meta("sessions") or "[]"), started]
-    ledger.set_meta("sessions", json.dumps(sessions))
-    return tuple(sessions)
+    screen.estimated(seconds, work.race.max_trainings, engine.slots, work.settings.minutes, work.smaller())
 
 
 def _expected_cost(request: TrialRequest) -> float:
     return float(cost_of(request.spec).macs)
+
+
+def _guard_device(records: Iterable[TrialRecord]) -> None:
+    """Refuse to compare trainings of different kinds of devices: precision differs between them."""
+    kinds = sorted({record.device.split(":")[0] for record in records if record.device})
+    if len(kinds) > 1:
+        raise RunFolderError(
+            "a run is trained on one kind of device", value=" and ".join(kinds), way_out="choose another --name"
+        )
 
 
 def _guard_data(ledger: Ledger, data: PreparedData) -> None:

@@ -13,16 +13,19 @@ from scalesearch.studies.grid_outcome import GridOutcome
 __all__ = ["write_outcome"]
 
 
-def write_outcome(run: RunFolder, outcome: GridOutcome, config_yaml: str) -> dict[str, Any]:
-    """Write every file of a finished grid, summary.json last, because it says that the run is finished.
+def write_outcome(run: RunFolder, outcome: GridOutcome) -> dict[str, Any]:
+    """Write every file of a finished grid: trials first, because they say why, even where every training failed;
+    summary.json last, because it says that the run is finished.
 
     Returns:
         What summary.json holds.
     """
-    summary, standings, trials = outcome.summary(), outcome.standings(), outcome.trials()
+    trials = outcome.trials()
     run.write_frame("trials.csv", trials)
     run.write_frame("trials.parquet", trials)
+    summary, standings = outcome.summary(), outcome.standings()
     run.write_frame("standings.csv", standings)
+    config_yaml = (run.path / "config.yaml").read_text(encoding="utf-8")
     pictures: dict[str, bytes] = {}
     for name, (data, figure) in grid_figures(standings, summary).items():
         pictures[name] = to_png(figure)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -11,18 +10,17 @@ from typing import Any
 import pandas as pd
 
 from scalesearch.analysis.evidence import Verdict, judge
-from scalesearch.arch.cost import cost_of
 from scalesearch.arch.iso_cost import Candidate
-from scalesearch.arch.scaling import CompoundCoefficients
-from scalesearch.arch.solve import best_resolution, scaled_by
 from scalesearch.data.prepared import PreparedData
 from scalesearch.errors import TrialError
 from scalesearch.search.race import Race, Standing
+from scalesearch.studies.family_preview import phi_preview
 from scalesearch.studies.grid_plan import GridPlan, Proxies
 from scalesearch.studies.grid_settings import GridSettings
+from scalesearch.studies.sessions import Session, slot_utilisation, wall_seconds
 from scalesearch.trial import TrialRecord
 
-__all__ = ["GridOutcome", "phi_preview"]
+__all__ = ["GridOutcome"]
 
 _TRIAL_COLUMNS = ("status", "accuracy", "loss", "train_loss", "error", "epochs", "steps", "n_train", "n_val", "device")
 _TIMING_COLUMNS = ("train_seconds", "seconds", "started_at", "finished_at", "worker", "attempt")
@@ -36,9 +34,7 @@ class GridOutcome:
         records: one per (candidate fingerprint, seed).
         values: the objective of the same units; None for a failed training.
         fvcore_macs: fvcore's count per candidate, at full size; empty where it was not asked for.
-        slots: of the engine that ran it.
-        sessions: start times of every session that worked on the run.
-        wall_seconds: of this call, start-up included.
+        sessions: every session that trained for the run.
     """
 
     settings: GridSettings
@@ -49,9 +45,7 @@ class GridOutcome:
     records: Mapping[tuple[str, int], TrialRecord]
     values: Mapping[tuple[str, int], float | None]
     fvcore_macs: Mapping[str, int]
-    slots: int
-    sessions: tuple[float, ...]
-    wall_seconds: float
+    sessions: tuple[Session, ...]
 
     @cached_property
     def candidates(self) -> Mapping[str, Candidate]:
@@ -73,7 +67,14 @@ class GridOutcome:
         if all(value is None for value in self.values.values()):
             errors = {record.error for record in self.records.values()}
             raise TrialError(f"every training failed: {'; '.join(sorted(filter(None, errors)))[:300]}")
-        return self._judged(self.values)
+        return self._judged({unit: value for unit, value in self.values.items() if unit[0] not in self.failed})
+
+    @cached_property
+    def failed(self) -> frozenset[str]:
+        """Candidates that left the race because their trainings failed: what they scored by luck is no evidence."""
+        standing = self.race.standing(self.values)
+        failed = frozenset(row.candidate for row in standing if row.state == "failed")
+        return failed if len(failed) < len(standing) else frozenset()
 
     @cached_property
     def accuracy_verdict(self) -> Verdict:
@@ -97,6 +98,7 @@ class GridOutcome:
                 "macs": candidate.cost.macs,
                 "objective": self.values[(fingerprint, seed)],
                 **{name: getattr(record, name) for name in _TRIAL_COLUMNS},
+                "trained_seed": record.seed,
                 "trained_fingerprint": record.fingerprint,
                 "trained_resolution": record.resolution,
                 "trained_macs": record.macs,
@@ -127,6 +129,7 @@ class GridOutcome:
         return {
             "verb": "grid",
             "sentence": self._in_words(verdict.sentence),
+            "warnings": self._warnings(),
             "target_macs": self.settings.target_macs,
             "baseline": {
                 "name": baseline.name,
@@ -143,16 +146,13 @@ class GridOutcome:
             "n_lattice": plan.n_lattice,
             "n_candidates": len(self.candidates),
             "n_trials": len(self.records),
+            "failed_candidates": [self.candidates[name].spec.name for name in sorted(self.failed)],
             "n_failed": sum(record.status == "failed" for record in self.records.values()),
             "winner": self.entry(verdict.winner),
             "ties": [self.entry(fingerprint) for fingerprint in verdict.ties],
             "enough_evidence": verdict.enough,
             "seed_sd": verdict.seed_sd,
-            "rules": {
-                rule: self.entry(candidate.fingerprint)
-                for candidate in self.candidates.values()
-                for rule in candidate.rules
-            },
+            "rules": self._rules(),
             "objective": asdict(self.settings.objective),
             "proxy": self._proxy(),
             "data": {
@@ -163,9 +163,11 @@ class GridOutcome:
                 "n_val": self.data.n_val,
             },
             "phi_preview": phi_preview(self.grid, self.candidates[verdict.winner], self.settings),
-            "slots": self.slots,
-            "wall_seconds": self.wall_seconds,
-            "slot_utilisation": slot_utilisation(self.records.values(), self.slots, self.sessions),
+            "max_trainings": self.race.max_trainings,
+            "minutes": self.settings.minutes,
+            "slots": self.sessions[-1].slots if self.sessions else None,
+            "wall_seconds": wall_seconds(self.records.values(), self.sessions),
+            "slot_utilisation": slot_utilisation(self.records.values(), self.sessions),
             "train_seconds": sum(record.train_seconds or 0.0 for record in self.records.values()),
         }
 
@@ -189,6 +191,7 @@ class GridOutcome:
             "fingerprint": fingerprint,
             "rules": list(candidate.rules),
             "region": [[r.alpha, r.beta, r.gamma] for r in candidate.region],
+            "folded": [folded.spec.name for folded in candidate.folded],
             "objective": _mean(objectives),
             "objective_adjusted": verdict.estimate.get(fingerprint),
             "objective_ci95": verdict.ci95.get(fingerprint),
@@ -205,7 +208,7 @@ class GridOutcome:
         is_tied = fingerprint in self.verdict.ties
         outcome = "best" if fingerprint == self.verdict.winner else "tied" if is_tied else standing.state
         return {
-            **{key: value for key, value in entry.items() if key not in ("region", "rules")},
+            **{key: value for key, value in entry.items() if key not in ("region", "rules", "folded")},
             "rule": "+".join(entry["rules"]),
             "accuracy_low": low,
             "accuracy_high": high,
@@ -217,11 +220,33 @@ class GridOutcome:
             "why": standing.reason,
         }
 
+    def _warnings(self) -> list[str]:
+        """What a reader must know before believing the verdict."""
+        chance = 1 / len(self.data.class_names)
+        best = max((accuracy for accuracy in self.accuracies.values() if accuracy is not None), default=0.0)
+        nothing = (
+            f"nothing was learned: the best training reaches {best:.1%}, chance is {chance:.1%}; "
+            "train on more pictures or longer"
+        )
+        learned = [] if best > 1.5 * chance else [nothing]
+        return [*learned, *self.proxies.warnings]
+
+    def _rules(self) -> dict[str, Any]:
+        """The published rules; one that shares its proxy with another network shows that network's evidence."""
+        entries: dict[str, Any] = {}
+        for fingerprint, candidate in self.candidates.items():
+            entries |= {rule: self.entry(fingerprint) for rule in candidate.rules}
+            for folded in candidate.folded:
+                own = {"macs": folded.cost.macs, "realised_ratio": folded.realised_ratio, "fvcore_macs": None}
+                shared = {"shares_proxy_with": candidate.spec.name}
+                entries |= {rule: self.entry(fingerprint) | own | shared for rule in folded.rules}
+        return entries
+
     def _proxy(self) -> dict[str, Any]:
         ratios = [self.proxies.ratio(fingerprint) for fingerprint in self.proxies.of]
         return {
             **asdict(self.settings.proxy),
-            "baseline_macs": cost_of(self.proxies.baseline).macs,
+            "baseline_macs": self.proxies.baseline_macs,
             "ratio_low": min(ratios),
             "ratio_high": max(ratios),
             "warnings": list(self.proxies.warnings),
@@ -246,49 +271,3 @@ class GridOutcome:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def slot_utilisation(records: Iterable[TrialRecord], slots: int, sessions: Sequence[float]) -> float | None:
-    """Time inside trials over slots x wall, from the first start of a trial to the last end; None without times.
-
-    Args:
-        sessions: start times; each session has its own wall, because a run that was stopped overnight was not idle.
-    """
-    busy = wall = 0.0
-    spans: dict[int, list[tuple[float, float]]] = {}
-    for record in records:
-        if record.seconds is not None and record.started_at is not None and record.finished_at is not None:
-            busy += record.seconds
-            spans.setdefault(bisect(sessions, record.started_at), []).append((record.started_at, record.finished_at))
-    for session in spans.values():
-        wall += max(end for _, end in session) - min(start for start, _ in session)
-    return busy / (slots * wall) if wall > 0 else None
-
-
-def phi_preview(
-    grid: GridPlan, winner: Candidate, settings: GridSettings, phis: Iterable[int] = range(4)
-) -> list[dict[str, Any]]:
-    """The first members of the winner's family: rounded nominally, and brought to ratio^phi on counted MACs."""
-    base, base_macs = grid.baseline, grid.plan.baseline_cost.macs
-    coefficients: CompoundCoefficients = winner.coefficients
-    rows = []
-    for phi in phis:
-        at = coefficients.multipliers_at(phi)
-        nominal = scaled_by(base, at, settings.iso_cost.rounding)
-        ideal = settings.iso_cost.ratio**phi
-        side = best_resolution(nominal, ideal * base_macs, low=nominal.total_stride)
-        rows.append(
-            {
-                "phi": phi,
-                "depth": at.depth,
-                "width": at.width,
-                "resolution": at.resolution,
-                "ideal_ratio": ideal,
-                "nominal_resolution": nominal.resolution,
-                "nominal_ratio": cost_of(nominal).macs / base_macs,
-                "realised_resolution": side,
-                "realised_ratio": cost_of(nominal, resolution=side).macs / base_macs,
-                "macs": cost_of(nominal, resolution=side).macs,
-            }
-        )
-    return rows

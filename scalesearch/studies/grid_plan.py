@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scalesearch.arch.catalog import load_spec
 from scalesearch.arch.cost import cost_of
 from scalesearch.arch.iso_cost import Candidate, Plan, fold, plan_candidates
-from scalesearch.arch.proxy import ProxySettings, colliding, proxy_of
+from scalesearch.arch.proxy import colliding, proxy_of
 from scalesearch.arch.rules import rule
 from scalesearch.arch.solve import rescale_to
 from scalesearch.arch.spec import NetSpec
-from scalesearch.errors import DataError
+from scalesearch.errors import DataError, SpecError
 from scalesearch.store.run_folder import RunFolder
 from scalesearch.studies.grid_settings import GridSettings
+from scalesearch.studies.proxy_warnings import proxy_warnings
+from scalesearch.train.recipe import Recipe
 from scalesearch.units import format_count
 
 if TYPE_CHECKING:
     from scalesearch.data.prepare import SourceInfo
 
-__all__ = ["GridPlan", "Proxies", "candidate_rows", "plan_grid", "plan_proxies", "rows_to_csv", "write_plan"]
+__all__ = [
+    "GridPlan",
+    "Proxies",
+    "candidate_rows",
+    "plan_grid",
+    "plan_proxies",
+    "rows_to_csv",
+    "trial_recipe",
+    "write_plan",
+]
 
 # a baseline this close to the target is taken as it is: B0 costs 386M of the paper's "400M"
 _BASELINE_TOLERANCE = 0.10
@@ -60,9 +71,9 @@ class GridPlan:
 class Proxies:
     """The trained stand-ins of the kept candidates, by the candidate's fingerprint."""
 
-    baseline: NetSpec
+    baseline_macs: int
     of: Mapping[str, NetSpec]
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def largest_side(self) -> int:
@@ -71,7 +82,7 @@ class Proxies:
 
     def ratio(self, fingerprint: str) -> float:
         """MACs of a proxy over those of the baseline's proxy."""
-        return cost_of(self.of[fingerprint]).macs / cost_of(self.baseline).macs
+        return cost_of(self.of[fingerprint]).macs / self.baseline_macs
 
 
 def plan_grid(settings: GridSettings) -> GridPlan:
@@ -88,57 +99,73 @@ def plan_grid(settings: GridSettings) -> GridPlan:
     return GridPlan(plan_candidates(base, settings.iso_cost), named, settings.target_macs)
 
 
-def plan_proxies(grid: GridPlan, settings: ProxySettings, info: SourceInfo) -> tuple[GridPlan, Proxies]:
+def trial_recipe(settings: GridSettings, n_train: int) -> Recipe:
+    """The recipe of one training: the chosen one, on the proxy's part of the data, for the proxy's epochs."""
+    pictures = round(settings.proxy.data_fraction * n_train)
+    at_most = settings.recipe.train_images or pictures
+    return replace(settings.recipe, epochs=settings.proxy.epochs, train_images=max(1, min(pictures, at_most)))
+
+
+def plan_proxies(grid: GridPlan, settings: GridSettings, info: SourceInfo) -> tuple[GridPlan, Proxies]:
     """Shrink every kept candidate for the data; those whose proxies would be one network become one candidate.
 
     Raises:
-        SpecError: a proxy's resolution is below its total stride.
-        DataError: the proxy's part of the pictures cannot hold every class.
+        SpecError: no candidate has a proxy of at least its total stride.
+        DataError: the pictures of one training, or those it is judged on, cannot hold every class.
     """
-    pictures, classes = round(settings.data_fraction * info.n_train), len(info.class_names)
-    if pictures < classes:
-        raise DataError(
-            f"a training needs a picture of each of the {classes} classes",
-            value=f"{pictures} of {info.n_train}",
-            way_out=f"raise proxy.data_fraction to at least {classes / info.n_train:.2g}",
-        )
+    _check_pictures(settings, info)
 
     def shrink(spec: NetSpec) -> NetSpec:
         return proxy_of(
             spec,
             baseline_resolution=grid.baseline.resolution,
-            settings=settings,
+            settings=settings.proxy,
             num_classes=len(info.class_names),
             in_channels=info.channels,
         )
 
-    pairs = colliding([shrink(candidate.spec) for candidate in grid.plan.kept])
-    folded = fold(grid.plan, pairs)
-    proxies = {candidate.fingerprint: shrink(candidate.spec) for candidate in folded.kept}
-    result = Proxies(shrink(grid.baseline), proxies, ())
-    warnings = tuple(_warnings(result, len(pairs), info.native_side))
-    return replace(grid, plan=folded), replace(result, warnings=warnings)
+    possible = _without_impossible(grid.plan, shrink)
+    folded = fold(possible, colliding([shrink(candidate.spec) for candidate in possible.kept]))
+    proxies = Proxies(
+        cost_of(shrink(grid.baseline)).macs,
+        {candidate.fingerprint: shrink(candidate.spec) for candidate in folded.kept},
+    )
+    warnings = proxy_warnings(folded, proxies, trial_recipe(settings, info.n_train), info)
+    return replace(grid, plan=folded), replace(proxies, warnings=warnings)
 
 
-def _warnings(proxies: Proxies, n_folded: int, native_side: int) -> list[str]:
-    lines = []
-    if n_folded:
-        lines.append(
-            f"{n_folded} candidates share a proxy with another and were folded into it: the proxy is too coarse"
-        )
-    ratios = [proxies.ratio(fingerprint) for fingerprint in proxies.of]
-    spread = max(ratios) / min(ratios)
-    if spread > 1.1:
-        lines.append(
-            f"the proxies cost {min(ratios):.2f}x to {max(ratios):.2f}x their baseline, although the candidates "
-            "cost the same: feature maps of a few px round up (a larger proxy.resolution narrows this)"
-        )
-    if proxies.largest_side > native_side:
-        lines.append(
-            f"pictures of {native_side} px are enlarged for proxies of up to {proxies.largest_side} px: "
-            "resolution adds computation there but no detail"
-        )
-    return lines
+def _without_impossible(plan: Plan, shrink: Callable[[NetSpec], NetSpec]) -> Plan:
+    """Candidates whose proxy cannot exist are not trained; where none can, the first one's error is the answer."""
+    errors: dict[str, SpecError] = {}
+    for candidate in plan.kept:
+        try:
+            shrink(candidate.spec)
+        except SpecError as error:
+            errors[candidate.fingerprint] = error
+    if len(errors) == len(plan.kept):
+        raise next(iter(errors.values()))
+    return replace(
+        plan,
+        candidates=tuple(
+            replace(c, kept=False, reason=f"cannot be trained: {errors[c.fingerprint].rule}")
+            if c.fingerprint in errors
+            else c
+            for c in plan.candidates
+        ),
+    )
+
+
+def _check_pictures(settings: GridSettings, info: SourceInfo) -> None:
+    recipe, classes = trial_recipe(settings, info.n_train), len(info.class_names)
+    judged_on = min(recipe.val_images or info.n_val, info.n_val)
+    for what, pictures, key in (
+        ("a training", recipe.train_images or info.n_train, "proxy.data_fraction and recipe.train_images"),
+        ("its validation", judged_on, "recipe.val_images or data.val_fraction"),
+    ):
+        if pictures < classes:
+            raise DataError(
+                f"{what} needs a picture of each of the {classes} classes", value=pictures, way_out=f"raise {key}"
+            )
 
 
 def candidate_rows(
@@ -186,14 +213,17 @@ def rows_to_csv(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def write_plan(settings: GridSettings, folder: RunFolder, config_yaml: str) -> list[dict[str, Any]]:
+def write_plan(settings: GridSettings, folder: RunFolder, config_yaml: str) -> tuple[str, list[dict[str, Any]]]:
     """Count the candidates and write candidates.csv; the run can be continued with training.
 
+    A run that has trained already keeps its own table, which knows more.
+
     Returns:
-        The rows of candidates.csv.
+        What was taken as the baseline, in words, and the rows of candidates.csv.
     """
-    rows = candidate_rows(plan_grid(settings))
-    with folder.open(settings.identity()) as run:
-        run.write_text("config.yaml", config_yaml)
-        run.write_text("candidates.csv", rows_to_csv(rows))
-    return rows
+    grid = plan_grid(settings)
+    rows = candidate_rows(grid)
+    with folder.open(settings.identity(), config_yaml) as run:
+        if not run.ledger.done_keys():
+            run.write_text("candidates.csv", rows_to_csv(rows))
+    return grid.sentence(), rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from scalesearch.arch.catalog import load_spec
 from scalesearch.arch.iso_cost import IsoCostSettings
 from scalesearch.arch.proxy import ProxySettings
 from scalesearch.data.settings import DataSettings
@@ -55,4 +56,6 @@ class GridSettings:
             del values[key]
         for key in ("path", "root", "cache_dir"):
             del values["data"][key]
+        # a file is known by what it holds, not by where it lies
+        values["baseline"] = load_spec(self.baseline).fingerprint
         return values

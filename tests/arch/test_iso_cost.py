@@ -8,7 +8,7 @@ from scalesearch.arch.catalog import catalog_spec
 from scalesearch.arch.cost import cost_of
 from scalesearch.arch.iso_cost import IsoCostSettings, fold, plan_candidates
 from scalesearch.arch.proxy import ProxySettings, colliding, proxy_of
-from scalesearch.arch.rules import RULES, rule
+from scalesearch.arch.rules import rule
 from scalesearch.arch.scaling import RELEASED, Rounding
 from scalesearch.arch.solve import rescale_to
 from scalesearch.arch.spread import spread_out
@@ -47,7 +47,7 @@ def test_realised_candidates_hold_the_ratio(ratio: float) -> None:
             assert abs(candidate.realised_ratio / ratio - 1) <= settings.tolerance
     fingerprints = [candidate.fingerprint for candidate in plan.candidates]
     assert len(set(fingerprints)) == len(fingerprints)
-    assert {name for candidate in plan.kept for name in candidate.rules} == set(RULES)
+    assert {name for candidate in plan.kept for name in candidate.rules} == set(settings.rules)
     assert sum(len(candidate.region) for candidate in plan.candidates) == plan.n_lattice
 
 
@@ -63,10 +63,19 @@ def test_rules_keep_their_direction() -> None:
             assert shares == pytest.approx(wanted, abs=0.03), name
 
 
+def test_a_rule_far_from_the_ratio_is_listed_and_not_trained() -> None:
+    tiny = rescale_to(B0, 2_000_000, rule("efficientnet"), NEAREST)
+    plan = plan_candidates(tiny, IsoCostSettings(tolerance=0.14))
+    off = [c for c in plan.candidates if c.rules and abs(c.realised_ratio / 2 - 1) > 0.15]
+    assert off
+    assert not any(c.kept for c in off)
+    assert all("the ratio" in c.reason for c in off)
+
+
 def test_max_candidates_spreads_and_never_drops_a_rule() -> None:
     few = plan_candidates(B0, IsoCostSettings(max_candidates=9))
     assert len(few.kept) == 9
-    assert {name for candidate in few.kept for name in candidate.rules} == set(RULES)
+    assert {name for candidate in few.kept for name in candidate.rules} == set(IsoCostSettings().rules)
     left_out = [c for c in few.candidates if c.reason.startswith("left out by max_candidates=9")]
     assert left_out
     assert not any(c.kept for c in left_out)
@@ -121,11 +130,14 @@ def test_colliding_proxies_are_folded_into_one_candidate() -> None:
     pairs = colliding([_proxy(candidate.spec, 224, coarse) for candidate in plan.kept])
     assert pairs
     folded = fold(plan, pairs)
+    by_fingerprint = {candidate.fingerprint: candidate for candidate in plan.candidates}
     assert len(folded.kept) == len(plan.kept) - len(pairs)
     assert colliding([_proxy(candidate.spec, 224, coarse) for candidate in folded.kept]) == []
-    # nothing is forgotten: rules and lattice points move to the candidate that is trained
-    assert {name for c in folded.kept for name in c.rules} == set(RULES)
-    assert sum(len(c.region) for c in folded.kept) == sum(len(c.region) for c in plan.kept)
+    # nothing is forgotten, and nobody else's lattice points are claimed
+    assert sum(len(c.folded) for c in folded.kept) == len(pairs)
+    assert {name for c in folded.kept for one in (c, *c.folded) for name in one.rules} == set(IsoCostSettings().rules)
+    for candidate in folded.kept:
+        assert candidate.region == by_fingerprint[candidate.fingerprint].region
     assert sum("same proxy as" in c.reason for c in folded.candidates) == len(pairs)
 
 

@@ -126,9 +126,28 @@ def test_failures_are_rows_and_the_rest_goes_on(tmp_path: Path, ledger: Ledger) 
     ]
     assert all(record.accuracy is None for record in got.records if record.status == "failed")
     assert len(list(tmp_path.glob("1-*"))) == 3
-    assert execute(requests, engine, ledger).ran == 0, "a failure is committed work too"
-    healed = execute(requests, SerialEngine(trial_fn=stubs.steady), ledger, retry_failed=True)
-    assert (healed.ran, {record.status for record in ledger.records()}) == (3, {"done"})
+    assert [record.final for record in got.records] == [True, False, True, False, True]
+    healthy = SerialEngine(trial_fn=stubs.steady)
+    assert execute(requests, healthy, ledger).records == got.records, "one answer for a whole session"
+
+
+def test_the_machines_failures_are_tried_again_once_per_session(tmp_path: Path, ledger: Ledger) -> None:
+    troubled = functools.partial(stubs.troubled, str(tmp_path))
+    requests = [stubs.request(seed) for seed in (0, 1, 2, 4)]
+    execute(requests, SerialEngine(trial_fn=troubled), ledger)
+    ledger.close()
+    with Ledger.create_or_open(ledger.path) as second:
+        again = execute(requests, SerialEngine(trial_fn=troubled), second)
+        assert (again.ran, again.reused) == (2, 2)
+        assert [record.status for record in again.records] == ["done", "failed", "failed", "failed"]
+        assert execute(requests, SerialEngine(trial_fn=stubs.steady), second).ran == 0, "it failed in this session"
+    reused: list[int] = []
+    with Ledger.create_or_open(ledger.path) as third:
+        engine = SerialEngine(trial_fn=stubs.steady)
+        healed = execute(requests, engine, third, on_reused=lambda record: reused.append(record.seed))
+        assert [record.status for record in healed.records] == ["done", "done", "failed", "done"]
+        assert (healed.ran, reused) == (2, [0, 2]), "what diverged would diverge again"
+        assert [record.seed for record in third.records()] == [0, 1, 2, 4]
 
 
 def test_what_would_fail_every_trial_ends_the_run(ledger: Ledger) -> None:

@@ -71,6 +71,7 @@ def test_what_always_fails_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> N
     failed = {record.seed: record for record in got.records if record.status == "failed"}
     assert sorted(failed) == [1, 2, 3, 4]
     assert {seed: record.attempt for seed, record in failed.items()} == {1: 2, 2: 1, 3: 2, 4: 2}
+    assert {seed: record.final for seed, record in failed.items()} == {1: False, 2: True, 3: False, 4: False}
     assert failed[1].error == "RuntimeError: out of luck"
     assert failed[2].error == "diverged at step 7"
     assert "the worker died" in str(failed[3].error)
@@ -89,6 +90,7 @@ def test_a_hung_trial_is_ended(tmp_path: Path) -> None:
     got = run(tmp_path, stubs.hangs, range(4), trial_timeout=0.5, max_attempts=1)
     assert [record.status for record in got.records] == ["done", "failed", "done", "done"]
     assert got.records[1].error == "hung: no result within 0.5 s"
+    assert not got.records[1].final
 
 
 def test_more_than_the_cluster_has_is_refused() -> None:

@@ -1,5 +1,6 @@
 """The page of a grid."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -77,6 +78,45 @@ def test_tables():
     assert family[1] == ["1", "×1.200", "×1.100", "×1.150", "258", "1.92×", "264", "2.01×", "201M"]
 
 
+def test_the_caption_says_what_the_candidates_cost():
+    assert "Every candidate costs about the same, 1.92 to 2.00 times the baseline." in Reader(page()).text
+    far = pd.concat([standings(), pd.DataFrame([row(2.0, 1.2, 1.0, 0.7, "told apart")])], ignore_index=True)
+    nominal = Reader(page(far, constraint="nominal")).text
+    assert "The constraint is nominal, so that candidates really cost 1.92 to 2.88 times the baseline." in nominal
+    assert "about the same" not in nominal
+
+
+def test_networks_that_share_the_winners_proxy_are_no_region():
+    winner = {**summary()["winner"], "region": [[1.2, 1.1, 1.15]], "folded": ["net_a", "net_b"]}
+    text = Reader(page(winner=winner)).text
+    assert "net_a and net_b share its proxy, so that the training could not tell them apart." in text
+    assert "realise this very network" not in text
+    assert "share its proxy" not in Reader(page()).text
+    assert "net_a shares its proxy" in Reader(page(winner={**winner, "folded": ["net_a"]})).text
+
+
+def test_paths_of_this_machine_are_shortened():
+    config = """
+baseline: /home/someone/nets/mine.json
+data: {name: imagefolder, path: /home/someone/cats and dogs/set, root: null, cache_dir: /home/someone/cache}
+engine: {address: 'head:6379'}
+runs_dir: /home/someone/runs
+"""
+    text = Reader(grid_page(summary(), standings(), {}, config)).text
+    assert "/home" not in text
+    for line in ("baseline: mine.json", "  path: set", "  root: null", "  cache_dir: cache", "runs_dir: runs"):
+        assert f"{line}\n" in text
+    assert "address: head:6379" in text
+    assert (
+        "baseline: efficientnet_b0" in Reader(grid_page(summary(), standings(), {}, "baseline: efficientnet_b0")).text
+    )
+
+
+@pytest.mark.parametrize("config", ["width: [", "just text", ""])
+def test_a_config_file_that_was_spoilt_costs_no_page(config):
+    assert "config.yaml could not be read" in Reader(grid_page(summary(), standings(), {}, config)).text
+
+
 def test_needs_nothing_from_outside():
     text = page()
     read = Reader(text)
@@ -98,7 +138,7 @@ def test_every_text_is_escaped(text):
         "proxy": {**base["proxy"], "warnings": [text]},
         "data": {**base["data"], "name": text},
     }
-    made = grid_page({**base, **changed}, frame, {text: PNG}, text)
+    made = grid_page({**base, **changed}, frame, {text: PNG}, json.dumps({"note": text}))
     read = Reader(made)
     assert "script" not in read.tags
     assert read.tags.count("img") == 1

@@ -5,12 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
+from grid_tables import summary
 from rich.console import Console
 
 from scalesearch.arch.catalog import catalog_spec
 from scalesearch.report.live import LiveScreen
 from scalesearch.report.screen import LineScreen, open_screen
-from scalesearch.report.tables import candidate_table, cost_report, cost_table, run_table
+from scalesearch.report.tables import candidate_table, cost_report, cost_table, grid_words, run_table
 from scalesearch.store.run_list import RunInfo
 
 ROW = {
@@ -29,13 +30,24 @@ ROW = {
 }
 
 
+KEPT = {**ROW, "kept": "true", "reason": ""}
+
+
 def test_candidate_table_lines_up_and_says_what_it_leaves_out() -> None:
-    lines = candidate_table([ROW, {**ROW, "kept": "true", "reason": ""}, ROW], limit=2).splitlines()
+    lines = candidate_table([ROW, KEPT, ROW, KEPT, ROW], others=2).splitlines()
     assert lines[0].split()[:3] == ["alpha", "beta", "gamma"]
     assert "993M" in lines[1]
-    assert lines[1].index("2.573") == lines[2].index("2.573")
-    assert lines[1].split()[8:10] == ["no", "2"]
-    assert lines[-1] == "... and 1 more; all of them are in candidates.csv"
+    assert lines[1].index("2.573") == lines[3].index("2.573")
+    assert lines[1].split()[8:10] == ["yes", "2"]
+    assert [line.split()[8] for line in lines[1:-1]] == ["yes", "yes", "no", "no"]
+    assert lines[-1] == "... and 1 more that are not kept; all of them are in candidates.csv"
+    assert len(candidate_table([ROW] * 8 + [KEPT] * 40).splitlines()) == 49
+
+
+def test_grid_words_say_the_ratio_that_was_asked_for() -> None:
+    words = grid_words({**summary(), "ratio": 1.5}, Path("run"))
+    assert "counted MACs reach 1.5^phi times the baseline's" in words
+    assert "double" not in words
 
 
 def test_cost_table_shows_exact_totals_and_fvcore_where_asked() -> None:
@@ -55,20 +67,21 @@ def test_run_table() -> None:
 def test_lines_count_trainings_and_bound_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:
     screen = LineScreen()
     with screen:
-        screen.estimated(10.0, 12, 2, None)
+        screen.estimated(10.0, 12, 2, None, "minutes=3")
         screen.round(1, 4, 8, 0, 12, None)
         screen.reused(object())
         screen.trained("x", 0, 0.5, 2.0, None)
         screen.trained("y", 0, None, None, "diverged at step 3")
     err = capsys.readouterr().err.splitlines()
     assert err[0] == "at most 12 trainings of about 10 s on 2 slots: about 1 min 0 s"
+    assert err[1] == "smaller: minutes=3"
     assert err[2] == "round 1: 4 candidates in the race, 8 trainings"
     assert err[3].startswith("[2/12] x seed 0: accuracy 0.5000 in 2.0 s; at most 20 s left")
     assert err[4].startswith("[3/12] y seed 0: failed: diverged at step 3")
 
 
 def test_a_budget_in_minutes_is_said_where_it_cuts(capsys: pytest.CaptureFixture[str]) -> None:
-    LineScreen().estimated(60.0, 10, 1, 5.0)
+    LineScreen().estimated(60.0, 10, 1, 5.0, "minutes=3")
     assert "cut to fit about 5 min" in capsys.readouterr().err
 
 

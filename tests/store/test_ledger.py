@@ -43,16 +43,16 @@ def filled(path: Path) -> bytes:
 def test_rows_come_back_as_they_went_in(path: Path) -> None:
     full = TrialRecord(
         "key", "f", "r", "d", 3, 2, "failed", 0.1 + 0.2, float("inf"), 1e-300, 2**40, 5, 6, 7, 8, 9, 10, 11, "cpu",
-        "ünïcode", 1.5, 2.5, 1.7e9, 1.7e9 + 1, "host:1", 2,
+        "ünïcode", 1.5, 2.5, 1.7e9, 1.7e9 + 1, "host:1", 2, False,
     )  # fmt: skip
     with Ledger.create_or_open(path) as ledger:
         assert ledger.commit(full)
         assert ledger.commit(row(1))
     with Ledger.create_or_open(path) as ledger:
         assert ledger.records() == [full, row(1)]
-        assert ledger.get("key") == full
-        assert ledger.get("other") is None
+        assert ledger.records()[0].final is False
         assert ledger.done_keys() == {"k001"}
+        assert ledger.to_frame()["final"].tolist() == [False, True]
 
 
 def test_missing_stays_missing_and_numpy_becomes_plain(path: Path) -> None:
@@ -60,8 +60,7 @@ def test_missing_stays_missing_and_numpy_becomes_plain(path: Path) -> None:
         ledger.commit(row(1, accuracy=float("nan"), loss=np.float32(0.5), macs=np.int64(7), error="half \ud800 pair"))
         frame = ledger.to_frame()
     with Ledger.open_readonly(path) as ledger:
-        found = ledger.get("k001")
-    assert found is not None
+        (found,) = ledger.records()
     assert (found.accuracy, found.loss, found.macs) == (None, 0.5, 7)
     assert frame["accuracy"].isna().all()
     assert frame["train_loss"].isna().all()
@@ -75,6 +74,31 @@ def test_done_is_final_and_failed_is_not(path: Path) -> None:
         assert not ledger.commit(row(1, accuracy=0.99, attempt=3))
         assert not ledger.commit(row(1, status="failed", error="late"))
         assert ledger.records() == [row(1, attempt=2)]
+
+
+def test_new_work_ends_the_finish_and_a_repetition_does_not(path: Path) -> None:
+    with Ledger.create_or_open(path) as ledger:
+        assert not ledger.is_finished
+        ledger.commit(row(1))
+        ledger.mark_finished()
+    with Ledger.create_or_open(path) as ledger:
+        assert ledger.is_finished
+        assert not ledger.commit(row(1, accuracy=0.99))
+        assert ledger.is_finished, "a late duplicate is no new work"
+        ledger.commit(row(2))
+        assert not ledger.is_finished
+    with Ledger.open_readonly(path) as ledger:
+        assert not ledger.is_finished
+
+
+def test_a_ledger_knows_what_its_own_session_stored(path: Path) -> None:
+    with Ledger.create_or_open(path) as ledger:
+        ledger.commit(row(1))
+        assert ledger.stored_here("k001")
+    with Ledger.create_or_open(path) as ledger:
+        assert not ledger.commit(row(1))
+        ledger.commit(row(2))
+        assert (ledger.stored_here("k001"), ledger.stored_here("k002")) == (False, True)
 
 
 @pytest.mark.parametrize("verdict", ["done", "failed"])
@@ -180,6 +204,24 @@ def test_an_older_ledger_gains_the_columns_it_lacks(path: Path) -> None:
     with Ledger.create_or_open(path) as ledger:
         ledger.commit(row(2, fvcore_macs=5))
         assert ledger.records() == [row(1), row(2, fvcore_macs=5)]
+
+
+def test_rows_from_before_a_column_keep_its_default(path: Path) -> None:
+    with Ledger.create_or_open(path) as ledger:
+        for name in ("final", "attempt"):
+            ledger._connection.execute(f"ALTER TABLE trials DROP COLUMN {name}")
+        old = {"key": "k001", "fingerprint": "f", "recipe": "r", "data": "d", "seed": 1, "epochs": 2, "status": "done"}
+        old["digest"] = digest_of(old)
+        names, slots = ", ".join(old), ", ".join("?" * len(old))
+        ledger._connection.execute(f"INSERT INTO trials ({names}) VALUES ({slots})", tuple(old.values()))
+    with Ledger.open_readonly(path) as ledger:
+        assert ledger.records() == [row(1, accuracy=None)]
+    with Ledger.create_or_open(path) as ledger:
+        assert ledger.records() == [row(1, accuracy=None)]
+        ledger.commit(row(2, status="failed", final=False))
+    with Ledger.create_or_open(path) as ledger:
+        assert [record.final for record in ledger.records()] == [True, False]
+        assert ledger.to_frame()["final"].tolist() == [True, False]
 
 
 def test_a_locked_ledger_names_its_holder(path: Path, filled: bytes) -> None:

@@ -1,10 +1,13 @@
-"""Figures of an outcome that can be checked by hand."""
+"""Figures and decisions of a study that can be checked by hand."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from scalesearch.studies.grid_outcome import slot_utilisation
+from scalesearch.store.ledger import Ledger
+from scalesearch.studies.budget import decided_budget, trainings_that_fit
+from scalesearch.studies.sessions import Session, recorded_sessions, slot_utilisation, wall_seconds
 
 
 @dataclass
@@ -16,15 +19,44 @@ class Timed:
 
 def test_slot_utilisation_over_two_slots() -> None:
     rows = [Timed(4, 0, 4), Timed(2, 0, 2), Timed(2, 2, 4), Timed(1, 4, 5)]
-    assert slot_utilisation(rows, 2, [0.0]) == pytest.approx(9 / 10)  # type: ignore[arg-type]
+    assert slot_utilisation(rows, [Session(0.0, 2, 6.0)]) == pytest.approx(9 / 10)  # type: ignore[arg-type]
 
 
-def test_a_pause_between_sessions_is_not_idle_time() -> None:
-    rows = [Timed(4, 0, 4), Timed(4, 1000, 1004)]
-    assert slot_utilisation(rows, 1, [-1.0, 999.0]) == 1.0  # type: ignore[arg-type]
-    assert slot_utilisation(rows, 1, [-1.0]) == pytest.approx(8 / 1004)  # type: ignore[arg-type]
+def test_a_pause_between_sessions_is_neither_idle_nor_wall_time() -> None:
+    rows = [Timed(4, 1, 5), Timed(4, 1000, 1004), Timed(4, 1000, 1004)]
+    sessions = [Session(0.0, 1), Session(999.0, 2, 1010.0)]  # the first was killed
+    assert slot_utilisation(rows, sessions) == 1.0  # type: ignore[arg-type]
+    assert wall_seconds(rows, sessions) == 5 + 11  # type: ignore[arg-type]
+    assert slot_utilisation(rows, [Session(0.0, 1, 1004.0)]) == pytest.approx(12 / 1003)  # type: ignore[arg-type]
 
 
 def test_no_times_no_figure() -> None:
-    assert slot_utilisation([Timed(None, None, None)], 1, [0.0]) is None  # type: ignore[arg-type]
-    assert slot_utilisation([], 1, [0.0]) is None
+    assert slot_utilisation([Timed(None, None, None)], [Session(0.0, 1)]) is None  # type: ignore[arg-type]
+    assert slot_utilisation([], []) is None
+    assert wall_seconds([], []) == 0.0
+
+
+def test_a_session_that_trained_nothing_leaves_no_trace(tmp_path: Path) -> None:
+    with Ledger.create_or_open(tmp_path / "ledger.db") as ledger:
+        first = recorded_sessions(ledger, 10.0, 2)
+        assert [(session.started, session.slots) for session in first] == [(10.0, 2)]
+        assert recorded_sessions(ledger, 50.0, 4, trained=False) == first
+        assert [session.started for session in recorded_sessions(ledger, 60.0, 1)] == [10.0, 60.0]
+
+
+@pytest.mark.parametrize(("minutes", "fits"), [(1, 20), (2, 24), (5, 60), (50, 68)])
+def test_trainings_that_fit(minutes: float, fits: int) -> None:
+    # 10 s each on 2 slots: 12 a minute; 20 are done, 68 is what the race would take
+    assert trainings_that_fit(minutes, 2, [5.0, 15.0], at_least=20, at_most=68) == fits
+
+
+def test_the_budget_is_decided_once_for_the_same_minutes(tmp_path: Path) -> None:
+    with Ledger.create_or_open(tmp_path / "ledger.db") as ledger:
+
+        def decide(minutes: float | None, seconds: float) -> int:
+            return decided_budget(ledger, minutes, 2, [seconds], at_least=20, at_most=68)
+
+        assert decide(5, 10.0) == 60
+        assert decide(5, 30.0) == 60  # a slower resumed session asks for the same trainings
+        assert decide(10, 30.0) == 40
+        assert decide(None, 30.0) == 68

@@ -1,0 +1,41 @@
+"""How many trainings fit the minutes: decided once, on the first round's own durations, and kept in the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from scalesearch.store.ledger import Ledger
+
+__all__ = ["decided_budget", "trainings_that_fit"]
+
+_KEY = "budget"
+
+
+def trainings_that_fit(minutes: float, slots: int, seconds: Sequence[float], *, at_least: int, at_most: int) -> int:
+    """slots * 60 * minutes / mean(seconds), between the two bounds.
+
+    Args:
+        seconds: durations of trainings, each positive; without any the upper bound stands.
+        at_least: trainings of the first round, which are done by the time this is asked.
+        at_most: the race's own budget.
+    """
+    fit = int(60 * minutes * slots * len(seconds) / sum(seconds)) if seconds else at_most
+    return max(at_least, min(fit, at_most))
+
+
+def decided_budget(
+    ledger: Ledger, minutes: float | None, slots: int, seconds: Sequence[float], *, at_least: int, at_most: int
+) -> int:
+    """The budget of a run: what an earlier session decided for the same minutes, else what fits now, which is kept.
+
+    A resumed run therefore asks for the same trainings as an uninterrupted one; other minutes decide anew.
+    """
+    if minutes is None:
+        return at_most
+    stored = json.loads(ledger.get_meta(_KEY) or "{}")
+    if stored.get("minutes") != minutes:
+        fit = trainings_that_fit(minutes, slots, seconds, at_least=at_least, at_most=at_most)
+        stored = {"minutes": minutes, "trainings": fit}
+        ledger.set_meta(_KEY, json.dumps(stored))
+    return max(at_least, min(int(stored["trainings"]), at_most))

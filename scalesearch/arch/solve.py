@@ -96,47 +96,44 @@ def solve_along(
     return factor, spec
 
 
-def _trimmed(spec: NetSpec, target_macs: float, rounding: Rounding) -> NetSpec:
+def _trimmed(spec: NetSpec, target_macs: float, rounding: Rounding, *, trim: float = _TRIM) -> NetSpec:
     side = best_resolution(
         spec,
         target_macs,
-        low=math.ceil(spec.resolution * (1 - _TRIM)),
-        high=math.floor(spec.resolution * (1 + _TRIM)),
+        low=math.ceil(spec.resolution * (1 - trim)),
+        high=math.floor(spec.resolution * (1 + trim)),
         multiple=rounding.resolution_multiple,
     )
     return spec.with_(resolution=side)
 
 
 def rescale_to(
-    spec: NetSpec, target_macs: int, rule: ScalingRule, rounding: Rounding, *, tolerance: float = 0.05
+    spec: NetSpec, target_macs: int, rule: ScalingRule, rounding: Rounding, *, tolerance: float = 0.10
 ) -> NetSpec:
     """The network scaled along a rule, then trimmed in resolution, to cost `target_macs`; larger or smaller.
 
     Args:
-        tolerance: the relative distance from the target that is still accepted.
+        tolerance: the relative distance from the target that is still accepted: a few MACs buy only coarse steps.
 
     Raises:
         BudgetError: no multiplier reaches the target; names the reachable range.
     """
-    _, scaled = solve_along(spec, rule, target_macs, rounding)
-    # a single axis with no share of resolution is still trimmed by it: the budget is what was asked for
-    side = best_resolution(
-        scaled,
-        target_macs,
-        low=max(scaled.total_stride, round(0.8 * scaled.resolution)),
-        high=round(1.25 * scaled.resolution) + 1,
-        multiple=rounding.resolution_multiple,
-    )
-    result = scaled.with_(resolution=side, name=f"{spec.name}_{format_count(target_macs)}")
+    factor, _ = solve_along(spec, rule, target_macs, rounding)
+    # the budget is what was asked for: every point near the crossing may be trimmed by resolution, rules aside
+    points = (scaled_by(spec, rule.at(near), rounding) for near in _around(factor, spread=1.6, points=97))
+    sides = (_trimmed(point, target_macs, rounding, trim=0.25) for point in points)
+    result = min(sides, key=lambda point: abs(cost_of(point).macs - target_macs))
     macs = cost_of(result).macs
     if abs(macs / target_macs - 1) > tolerance:
         low, high = (cost_of(scaled_by(spec, rule.at(end), rounding)).macs for end in (_MIN_FACTOR, _MAX_FACTOR))
+        within = low <= target_macs <= high
         raise BudgetError(
-            f"{spec.name} can be scaled to {format_count(min(low, macs))}..{format_count(max(high, macs))} MACs",
+            f"{spec.name} can be scaled to {format_count(min(low, macs))}..{format_count(max(high, macs))} MACs"
+            + (", in steps of its rounding" if within else ""),
             value=f"{format_count(target_macs)} (nearest: {format_count(macs)})",
-            way_out="choose a target in that range or another --baseline",
+            way_out=f"choose {format_count(macs)}" if within else "choose a target in that range or another --baseline",
         )
-    return result
+    return result.with_(name=f"{spec.name}_{format_count(target_macs)}")
 
 
 def _bisect_factor(macs_at: Callable[[float], int], target_macs: float) -> float:

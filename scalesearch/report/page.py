@@ -60,7 +60,7 @@ def grid_page(
         ratio=f"{summary['ratio']:g}",
         facts=facts(summary),
         proxy=proxy_words(summary),
-        warnings=[_as_sentence(warning) for warning in summary["proxy"]["warnings"]],
+        warnings=[_as_sentence(warning) for warning in summary["warnings"]],
         config=_without_folders(config_yaml),
     )
 

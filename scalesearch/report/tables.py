@@ -136,6 +136,7 @@ def grid_words(summary: Mapping[str, Any], path: Path) -> str:
     return "\n".join(
         [
             summary["sentence"],
+            *(f"note: {warning}" for warning in summary["warnings"]),
             _aligned([header, *body]),
             *([f"... and {len(rows) - 12} more tied"] if len(rows) > 12 else []),
             "",

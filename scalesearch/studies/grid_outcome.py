@@ -249,7 +249,6 @@ class GridOutcome:
             "baseline_macs": self.proxies.baseline_macs,
             "ratio_low": min(ratios),
             "ratio_high": max(ratios),
-            "warnings": list(self.proxies.warnings),
         }
 
     @staticmethod

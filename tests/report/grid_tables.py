@@ -113,8 +113,8 @@ def summary() -> dict[str, Any]:
             "baseline_macs": 2_340_000,
             "ratio_low": 1.8,
             "ratio_high": 2.2,
-            "warnings": ["the proxy is too coarse"],
         },
+        "warnings": ["the proxy is too coarse"],
         "data": {"name": "synthetic", "fingerprint": "d", "classes": 10, "n_train": 55_000, "n_val": 5_000},
         "phi_preview": [
             {

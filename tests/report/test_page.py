@@ -135,7 +135,7 @@ def test_every_text_is_escaped(text):
         "depth_rounding": text,
         "baseline": {**base["baseline"], "name": text, "rescaled_from": text},
         "winner": {**base["winner"], "rules": [text]},
-        "proxy": {**base["proxy"], "warnings": [text]},
+        "warnings": [text],
         "data": {**base["data"], "name": text},
     }
     made = grid_page({**base, **changed}, frame, {text: PNG}, json.dumps({"note": text}))
@@ -154,7 +154,7 @@ def test_a_lone_winner_without_ties_or_warnings():
         sentence="efficientnet is best",
         seed_sd=None,
         slot_utilisation=None,
-        proxy={**base["proxy"], "warnings": []},
+        warnings=[],
         winner={**base["winner"], "accuracy_ci95": [None, None], "region": [], "p_best": None},
     )
     read = Reader(made)

@@ -108,6 +108,7 @@ def cost(
     spec: Annotated[str, typer.Argument(help="A catalog name (efficientnet_b0) or a spec JSON file.")],
     resolution: Annotated[int | None, typer.Option(help="Input side in px instead of the network's own.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Count with fvcore too and compare.")] = False,
+    latency: Annotated[bool, typer.Option("--latency", help="Time one picture on one CPU thread.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Multiply-adds, parameters and activations of a network, stage by stage."""
@@ -123,6 +124,10 @@ def cost(
 
         counts = count_with_fvcore(net)
         report |= {"fvcore_macs": counts.macs, "fvcore_total": counts.total}
+    if latency:
+        from scalesearch.measure.latency import latency as measure_latency
+
+        report |= {"latency": asdict(measure_latency(net))}
     typer.echo(json.dumps(report, indent=2) if as_json else cost_table(report))
 
 

@@ -19,7 +19,7 @@ from scalesearch.train.recipe import Recipe
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["TIMING_FIELDS", "TrialRecord", "TrialRequest", "run_trial"]
+__all__ = ["TIMING_FIELDS", "TrialRecord", "TrialRequest", "promised_record", "run_trial"]
 
 TIMING_FIELDS: Final = ("train_seconds", "seconds", "started_at", "finished_at", "worker", "attempt")
 
@@ -91,7 +91,7 @@ def run_trial(request: TrialRequest, *, device: str = "auto") -> TrialRecord:
     from scalesearch.train.trainer import train_net  # here, because the record is also read where torch is not needed
 
     started_at, started = time.time(), time.perf_counter()
-    record = _promised(request)
+    record = promised_record(request)
     try:
         result = train_net(request.spec, request.recipe, request.data, request.seed, device=device)
     except DivergedError as error:
@@ -112,8 +112,8 @@ def run_trial(request: TrialRequest, *, device: str = "auto") -> TrialRecord:
     return replace(record, started_at=started_at, finished_at=time.time(), seconds=time.perf_counter() - started)
 
 
-def _promised(request: TrialRequest) -> TrialRecord:
-    """What is known before training."""
+def promised_record(request: TrialRequest) -> TrialRecord:
+    """What is known of a unit of work before it is trained."""
     cost = cost_of(request.spec)
     return TrialRecord(
         key=request.key,

@@ -64,6 +64,15 @@ def test_cost_verifies_with_fvcore(run: Run) -> None:
     assert report["fvcore_total"] > report["fvcore_macs"]
 
 
+def test_cost_measures_latency_and_says_how(run: Run) -> None:
+    code, out, _ = run("cost", "tinynet_e", "--latency", "--json")
+    took = json.loads(out)["latency"]
+    assert code == 0
+    assert 0 < took["p25_ms"] <= took["median_ms"] <= took["p75_ms"]
+    assert (took["batch"], took["threads"], took["device"]) == (1, 1, "cpu")
+    assert "batch 1, 1 thread, cpu" in run("cost", "tinynet_e", "--latency")[1]
+
+
 def test_cost_of_a_spec_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.json").write_text(catalog_spec("mnasnet_a1").with_(name="mine").to_json())
     code, out, _ = run("cost", "mine.json")

@@ -15,7 +15,7 @@ race (Bonferroni). docs/evidence.md shows by simulation what this rule gets righ
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ from scipy.special import stdtrit
 
 from scalesearch.errors import ConfigError, DataError, TrialError
 
-__all__ = ["LOOKS", "MIN_SEEDS", "AdditiveFit", "Comparison", "Verdict", "compare", "fit_additive", "judge", "mean_ci"]
+__all__ = ["LOOKS", "MIN_SEEDS", "AdditiveFit", "Comparison", "Verdict", "compare", "fit_additive", "judge"]
 
 LOOKS = 8  # looks at the data that the error is shared between; a race takes about six, see docs/evidence.md
 MIN_SEEDS = 3  # a winner is never called on fewer seeds of its own
@@ -182,24 +182,6 @@ def fit_additive(values: Floats) -> AdditiveFit:
         level = (1 / per_seed[columns]).sum() / columns.sum() ** 2
         variance[rows] = np.einsum("ij,jk,ik->i", contrast, covariance, contrast) + level
     return AdditiveFit(estimate, covariance, variance, residual, df, sd, block)
-
-
-def mean_ci(values: Iterable[float], confidence: float = 0.95) -> tuple[float, float | None, float | None]:
-    """Mean and its t interval (mean, low, high); NaN is ignored, low and high are None for a single value.
-
-    Raises:
-        TrialError: no value at all.
-    """
-    array = np.asarray(list(values), dtype=np.float64)
-    array = array[np.isfinite(array)]
-    if array.size == 0:
-        raise TrialError("a mean needs at least one training that succeeded")
-    mean = float(array.mean())
-    if array.size == 1:
-        return mean, None, None
-    quantile = float(stdtrit(array.size - 1, 0.5 + confidence / 2))
-    half = quantile * float(array.std(ddof=1)) / math.sqrt(array.size)
-    return mean, mean - half, mean + half
 
 
 def _as_matrix(values: pd.DataFrame) -> tuple[list[str], Floats]:

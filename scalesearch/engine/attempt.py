@@ -17,7 +17,7 @@ from scalesearch.errors import (
     ScaleSearchError,
     VerificationError,
 )
-from scalesearch.trial import TrialRecord, TrialRequest
+from scalesearch.trial import TrialRecord, TrialRequest, promised_record
 
 __all__ = ["STOPS_THE_RUN", "Crash", "attempt_trial", "failed_record"]
 
@@ -71,15 +71,9 @@ def attempt_trial(trial_fn: TrialFn, request: TrialRequest, attempt: int) -> Tri
 def failed_record(request: TrialRequest, crash: Crash, attempt: int) -> TrialRecord:
     """The row of a trial that gave no result after `attempt` attempts."""
     finished_at = time.time()
-    return TrialRecord(
-        key=request.key,
-        fingerprint=request.spec.fingerprint,
-        recipe=request.recipe.fingerprint,
-        data=request.data.fingerprint,
-        seed=request.seed,
-        epochs=request.recipe.epochs,
+    return replace(
+        promised_record(request),
         status="failed",
-        resolution=request.spec.resolution,
         error=" ".join(crash.error.split())[:2000],
         seconds=crash.seconds,
         started_at=finished_at - crash.seconds,

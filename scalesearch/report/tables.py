@@ -112,6 +112,12 @@ def cost_table(report: Mapping[str, Any]) -> str:
     if "fvcore_macs" in report:
         lines.append(f"fvcore macs  {report['fvcore_macs']:>18,}  equal to the closed form")
         lines.append(f"fvcore total {report['fvcore_total']:>18,}  with batch norm and pooling")
+    if "latency" in report:
+        took = report["latency"]
+        lines.append(
+            f"latency      {took['median_ms']:>15.2f} ms  median of {took['repeats']}, quartiles "
+            f"{took['p25_ms']:.2f} to {took['p75_ms']:.2f}; batch {took['batch']}, {took['threads']} thread, {took['device']}"
+        )
     return "\n".join(lines)
 
 

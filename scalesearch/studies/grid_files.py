@@ -6,7 +6,7 @@ from typing import Any
 
 from scalesearch.report.grid_figures import grid_figures
 from scalesearch.report.page import grid_page
-from scalesearch.report.render import to_png
+from scalesearch.report.render import to_pdf, to_png
 from scalesearch.store.run_folder import RunFolder
 from scalesearch.studies.grid_outcome import GridOutcome
 
@@ -31,6 +31,7 @@ def write_outcome(run: RunFolder, outcome: GridOutcome) -> dict[str, Any]:
         pictures[name] = to_png(figure)
         run.write_frame(f"figures/{name}.csv", data)
         run.write_bytes(f"figures/{name}.png", pictures[name])
+        run.write_bytes(f"figures/{name}.pdf", to_pdf(figure))
     run.write_text("report.html", grid_page(summary, standings, pictures, config_yaml))
     run.write_json("summary.json", summary)
     run.finish()

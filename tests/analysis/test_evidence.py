@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from scalesearch.analysis.evidence import LOOKS, Verdict, compare, fit_additive, judge, mean_ci
+from scalesearch.analysis.evidence import LOOKS, Verdict, compare, fit_additive, judge
 from scalesearch.errors import ConfigError, DataError, TrialError
 
 NAN = math.nan
@@ -214,16 +214,6 @@ def test_errors() -> None:
         judge(pd.concat([frame, frame]))
     with pytest.raises(ConfigError, match="confidence"):
         judge(frame, confidence=95)
-
-
-def test_mean_ci_is_the_t_interval() -> None:
-    values = [0.71, 0.74, 0.69, 0.75]
-    mean, low, high = mean_ci([*values, NAN])
-    expected = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
-    assert (mean, low, high) == pytest.approx((np.mean(values), *expected))
-    assert mean_ci([0.5]) == (0.5, None, None)
-    with pytest.raises(TrialError):
-        mean_ci([NAN])
 
 
 def test_error_rates_with_all_seeds_of_all_candidates() -> None:

@@ -116,7 +116,8 @@ def cost_table(report: Mapping[str, Any]) -> str:
         took = report["latency"]
         lines.append(
             f"latency      {took['median_ms']:>15.2f} ms  median of {took['repeats']}, quartiles "
-            f"{took['p25_ms']:.2f} to {took['p75_ms']:.2f}; batch {took['batch']}, {took['threads']} thread, {took['device']}"
+            f"{took['p25_ms']:.2f} to {took['p75_ms']:.2f}; batch {took['batch']}, {took['threads']} thread, "
+            f"{took['device']}"
         )
     return "\n".join(lines)
 

@@ -41,7 +41,7 @@ from scalesearch.studies.grid_plan import (
     trial_recipe,
 )
 from scalesearch.studies.grid_settings import GridSettings
-from scalesearch.studies.sessions import recorded_sessions
+from scalesearch.studies.sessions import close_session, open_session
 from scalesearch.train.recipe import Recipe
 from scalesearch.trial import TrialRecord, TrialRequest
 
@@ -93,12 +93,13 @@ def _run(
     """Verify, race and write; `started` is when the command began."""
     if not run.ledger.is_finished:
         engine.start()  # starts up while this process counts and calibrates
-    rows_before = len(run.ledger.done_keys())
     with stop.immediate():
         counted = _counted(work, run.ledger, screen) if work.settings.verify else {}
         run.write_text("candidates.csv", rows_to_csv(candidate_rows(work.grid, work.proxies, counted)))
         _estimate(work, engine, run.ledger, screen)
+    open_session(run.ledger, started, engine.slots)
     race, records = _race(work, engine, run.ledger, stop, screen)
+    trained = any(record.started_at is not None and record.started_at >= started for record in records.values())
     outcome = GridOutcome(
         settings=work.settings,
         grid=work.grid,
@@ -108,9 +109,7 @@ def _run(
         records=records,
         values={unit: work.value(unit[0], record) for unit, record in records.items()},
         fvcore_macs=counted,
-        sessions=recorded_sessions(
-            run.ledger, started, engine.slots, trained=len(run.ledger.done_keys()) > rows_before
-        ),
+        sessions=close_session(run.ledger, started, trained=trained),
     )
     return write_outcome(run, outcome)
 

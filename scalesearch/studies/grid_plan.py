@@ -124,35 +124,38 @@ def plan_proxies(grid: GridPlan, settings: GridSettings, info: SourceInfo) -> tu
             in_channels=info.channels,
         )
 
-    possible = _without_impossible(grid.plan, shrink)
-    folded = fold(possible, colliding([shrink(candidate.spec) for candidate in possible.kept]))
+    shrunk, possible = _shrunk(grid.plan, shrink)
+    folded = fold(possible, colliding([shrunk[candidate.fingerprint] for candidate in possible.kept]))
     proxies = Proxies(
         cost_of(shrink(grid.baseline)).macs,
-        {candidate.fingerprint: shrink(candidate.spec) for candidate in folded.kept},
+        {candidate.fingerprint: shrunk[candidate.fingerprint] for candidate in folded.kept},
     )
     warnings = proxy_warnings(folded, proxies, trial_recipe(settings, info.n_train), info)
     return replace(grid, plan=folded), replace(proxies, warnings=warnings)
 
 
-def _without_impossible(plan: Plan, shrink: Callable[[NetSpec], NetSpec]) -> Plan:
-    """Candidates whose proxy cannot exist are not trained; where none can, the first one's error is the answer."""
+def _shrunk(plan: Plan, shrink: Callable[[NetSpec], NetSpec]) -> tuple[dict[str, NetSpec], Plan]:
+    """Every kept candidate's proxy by fingerprint, and the plan without those whose proxy cannot exist.
+
+    Raises:
+        SpecError: the first candidate's, where no proxy can exist.
+    """
+    proxies: dict[str, NetSpec] = {}
     errors: dict[str, SpecError] = {}
     for candidate in plan.kept:
         try:
-            shrink(candidate.spec)
+            proxies[candidate.fingerprint] = shrink(candidate.spec)
         except SpecError as error:
             errors[candidate.fingerprint] = error
-    if len(errors) == len(plan.kept):
+    if not proxies:
         raise next(iter(errors.values()))
-    return replace(
-        plan,
-        candidates=tuple(
-            replace(c, kept=False, reason=f"cannot be trained: {errors[c.fingerprint].rule}")
-            if c.fingerprint in errors
-            else c
-            for c in plan.candidates
-        ),
+    candidates = tuple(
+        replace(c, kept=False, reason=f"cannot be trained: {errors[c.fingerprint].rule}")
+        if c.fingerprint in errors
+        else c
+        for c in plan.candidates
     )
+    return proxies, replace(plan, candidates=candidates)
 
 
 def _check_pictures(settings: GridSettings, info: SourceInfo) -> None:

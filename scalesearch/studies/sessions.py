@@ -6,12 +6,12 @@ import json
 import time
 from bisect import bisect
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from scalesearch.store.ledger import Ledger
 from scalesearch.trial import TrialRecord
 
-__all__ = ["Session", "recorded_sessions", "session_of", "slot_utilisation", "wall_seconds"]
+__all__ = ["Session", "close_session", "open_session", "slot_utilisation", "wall_seconds"]
 
 _KEY = "sessions"
 
@@ -25,19 +25,29 @@ class Session:
     ended: float | None = None
 
 
-def recorded_sessions(
-    ledger: Ledger, started: float, slots: int, *, ended: bool = True, trained: bool = True
-) -> tuple[Session, ...]:
-    """Every session of the run; this one is added, or brought up to date, where it trained something."""
-    sessions = [Session(**row) for row in json.loads(ledger.get_meta(_KEY) or "[]")]
-    if trained:
-        sessions = [session for session in sessions if session.started != started]
-        sessions.append(Session(started, slots, time.time() if ended else None))
-        ledger.set_meta(_KEY, json.dumps([asdict(session) for session in sessions]))
+def open_session(ledger: Ledger, started: float, slots: int) -> None:
+    """Note a session before it trains, so that one that is killed is known to the next."""
+    _store(ledger, [*_stored(ledger), Session(started, slots)])
+
+
+def close_session(ledger: Ledger, started: float, *, trained: bool) -> tuple[Session, ...]:
+    """Note the end of the session that began at `started`, or forget it where it trained nothing; returns them all."""
+    others = [session for session in _stored(ledger) if session.started != started]
+    this = [replace(session, ended=time.time()) for session in _stored(ledger) if session.started == started]
+    sessions = [*others, *this] if trained else others
+    _store(ledger, sessions)
     return tuple(sessions)
 
 
-def session_of(record: TrialRecord, sessions: Sequence[Session]) -> int:
+def _stored(ledger: Ledger) -> list[Session]:
+    return [Session(**row) for row in json.loads(ledger.get_meta(_KEY) or "[]")]
+
+
+def _store(ledger: Ledger, sessions: Sequence[Session]) -> None:
+    ledger.set_meta(_KEY, json.dumps([asdict(session) for session in sessions]))
+
+
+def _session_of(record: TrialRecord, sessions: Sequence[Session]) -> int:
     """Index of the session a record was trained in."""
     assert record.started_at is not None
     return max(0, bisect([session.started for session in sessions], record.started_at) - 1)
@@ -68,5 +78,5 @@ def _spans(records: Iterable[TrialRecord], sessions: Sequence[Session]) -> dict[
     for record in records if sessions else ():
         if record.seconds is not None and record.started_at is not None and record.finished_at is not None:
             span = (record.started_at, record.finished_at, record.seconds)
-            spans.setdefault(session_of(record, sessions), []).append(span)
+            spans.setdefault(_session_of(record, sessions), []).append(span)
     return spans

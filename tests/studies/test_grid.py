@@ -169,12 +169,19 @@ def test_kill_and_resume_gives_the_same_trials(uninterrupted: Path, tmp_path: Pa
     wait_for(run / "ledger.db", after, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    time.sleep(5)  # a pause that must count neither as idle nor as working time
     kept, whole = committed(run / "ledger.db"), len(rows(uninterrupted))
     assert after <= kept < whole
     assert not (run / "summary.json").exists()
     _, err = finish(start(tmp_path, "resume", "runs/grid/x"))
     assert err.count(" seed ") == whole - kept  # only what was missing is trained
     pd.testing.assert_frame_equal(rows(run), rows(uninterrupted))
+    with closing(sqlite3.connect(run / "ledger.db")) as connection:
+        (stored,) = connection.execute("SELECT value FROM meta WHERE key = 'sessions'").fetchone()
+    killed, resumed = json.loads(stored)
+    assert killed["ended"] is None
+    assert resumed["started"] - killed["started"] > 5
+    assert ss.load_run(run).summary["wall_seconds"] < resumed["ended"] - killed["started"] - 5
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -7,7 +7,7 @@ import pytest
 
 from scalesearch.store.ledger import Ledger
 from scalesearch.studies.budget import decided_budget, trainings_that_fit
-from scalesearch.studies.sessions import Session, recorded_sessions, slot_utilisation, wall_seconds
+from scalesearch.studies.sessions import Session, close_session, open_session, slot_utilisation, wall_seconds
 
 
 @dataclass
@@ -38,10 +38,21 @@ def test_no_times_no_figure() -> None:
 
 def test_a_session_that_trained_nothing_leaves_no_trace(tmp_path: Path) -> None:
     with Ledger.create_or_open(tmp_path / "ledger.db") as ledger:
-        first = recorded_sessions(ledger, 10.0, 2)
+        open_session(ledger, 10.0, 2)
+        first = close_session(ledger, 10.0, trained=True)
         assert [(session.started, session.slots) for session in first] == [(10.0, 2)]
-        assert recorded_sessions(ledger, 50.0, 4, trained=False) == first
-        assert [session.started for session in recorded_sessions(ledger, 60.0, 1)] == [10.0, 60.0]
+        assert first[0].ended is not None
+        open_session(ledger, 50.0, 4)
+        assert close_session(ledger, 50.0, trained=False) == first
+
+
+def test_a_session_that_was_killed_is_known_to_the_next(tmp_path: Path) -> None:
+    with Ledger.create_or_open(tmp_path / "ledger.db") as ledger:
+        open_session(ledger, 10.0, 2)  # and no close
+        open_session(ledger, 60.0, 1)
+        killed, resumed = close_session(ledger, 60.0, trained=True)
+        assert (killed.started, killed.slots, killed.ended) == (10.0, 2, None)
+        assert (resumed.started, resumed.slots) == (60.0, 1)
 
 
 @pytest.mark.parametrize(("minutes", "fits"), [(1, 20), (2, 24), (5, 60), (50, 68)])

@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 from scalesearch.arch.cost import cost_of
-from scalesearch.arch.iso_cost import Candidate
 from scalesearch.data.prepare import check_source, prepare
 from scalesearch.data.prepared import PreparedData
 from scalesearch.engine.base import Engine
@@ -32,22 +30,17 @@ from scalesearch.studies.calibrate import calibrate
 from scalesearch.studies.grid_files import write_outcome
 from scalesearch.studies.grid_outcome import GridOutcome
 from scalesearch.studies.grid_plan import (
-    GridPlan,
-    Proxies,
     candidate_rows,
     plan_grid,
     plan_proxies,
     rows_to_csv,
-    trial_recipe,
 )
 from scalesearch.studies.grid_settings import GridSettings
+from scalesearch.studies.grid_work import GridWork, Unit
 from scalesearch.studies.sessions import close_session, open_session
-from scalesearch.train.recipe import Recipe
 from scalesearch.trial import TrialRecord, TrialRequest
 
-__all__ = ["GridWork", "run_grid"]
-
-Unit = tuple[str, int]  # a candidate's fingerprint and a seed, counted from 0
+__all__ = ["run_grid"]
 
 
 def run_grid(settings: GridSettings, folder: RunFolder, config_yaml: str, screen: Screen) -> dict[str, Any]:
@@ -100,76 +93,9 @@ def _run(
     open_session(run.ledger, started, engine.slots)
     race, records = _race(work, engine, run.ledger, stop, screen)
     trained = any(record.started_at is not None and record.started_at >= started for record in records.values())
-    outcome = GridOutcome(
-        settings=work.settings,
-        grid=work.grid,
-        proxies=work.proxies,
-        data=work.data,
-        race=race,
-        records=records,
-        values={unit: work.value(unit[0], record) for unit, record in records.items()},
-        fvcore_macs=counted,
-        sessions=close_session(run.ledger, started, trained=trained),
-    )
+    sessions = close_session(run.ledger, started, trained=trained)
+    outcome = GridOutcome(work, race, records, counted, sessions)
     return write_outcome(run, outcome)
-
-
-@dataclass(frozen=True)
-class GridWork:
-    """Everything that turns a (candidate, seed) unit into a trial, and a record into a value to race on."""
-
-    settings: GridSettings
-    grid: GridPlan
-    proxies: Proxies
-    data: PreparedData
-
-    @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """The candidates in the race."""
-        return self.grid.plan.kept
-
-    @property
-    def race(self) -> Race:
-        """The race over the candidates' fingerprints, with the settings' budget."""
-        return Race([candidate.fingerprint for candidate in self.candidates], self.settings.race)
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe of one training: the chosen one, on the proxy's part of the data, for the proxy's epochs."""
-        return trial_recipe(self.settings, self.data.n_train)
-
-    def name(self, fingerprint: str) -> str:
-        """A short name for lines: the coefficients, and the rules that lead there."""
-        candidate = self._by_fingerprint[fingerprint]
-        c = candidate.coefficients
-        return f"({c.alpha:.2f}, {c.beta:.2f}, {c.gamma:.2f}) {'+'.join(candidate.rules)}".strip()
-
-    @cached_property
-    def _by_fingerprint(self) -> dict[str, Candidate]:
-        return {candidate.fingerprint: candidate for candidate in self.candidates}
-
-    def smaller(self) -> str:
-        """Overrides that make this very study cheaper."""
-        proxy = self.settings.proxy
-        ways = [f"proxy.data_fraction={proxy.data_fraction / 2:g}", f"proxy.width={proxy.width / 2:g}"]
-        if len(self.candidates) > len(self.settings.iso_cost.rules):
-            ways.append(f"max_candidates={max(1, len(self.candidates) // 2)}")
-        if self.settings.minutes is not None:
-            ways.append(f"minutes={self.settings.minutes / 2:g}")
-        return ", ".join(ways)
-
-    def request(self, fingerprint: str, seed: int) -> TrialRequest:
-        """The trial of one unit; seeds are paired across candidates."""
-        return TrialRequest(
-            self.proxies.of[fingerprint], self.recipe, self.data, seed=self.settings.seed * 10_000 + seed
-        )
-
-    def value(self, fingerprint: str, record: TrialRecord) -> float | None:
-        """ACC * (MACs / (ratio * target))^w of the candidate at full size; None for a failed training."""
-        if record.accuracy is None:
-            return None
-        macs = self._by_fingerprint[fingerprint].cost.macs
-        return self.settings.objective(record.accuracy, macs, self.settings.iso_cost.ratio * self.settings.target_macs)
 
 
 def _race(
@@ -242,7 +168,7 @@ def _counted(work: GridWork, ledger: Ledger, screen: Screen) -> dict[str, int]:
         VerificationError: it differs from the closed form.
     """
     counted: dict[str, int] = json.loads(ledger.get_meta("fvcore_macs") or "{}")
-    todo = [candidate for candidate in work.candidates if candidate.fingerprint not in counted]
+    todo = [candidate for candidate in work.candidates.values() if candidate.fingerprint not in counted]
     for done, candidate in enumerate(todo, start=1):
         counted[candidate.fingerprint] = verify(candidate.spec).macs
         screen.stage("candidates counted with fvcore, equal to the closed form", done, len(todo))

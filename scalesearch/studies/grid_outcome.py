@@ -11,12 +11,10 @@ import pandas as pd
 
 from scalesearch.analysis.evidence import Verdict, judge
 from scalesearch.arch.iso_cost import Candidate
-from scalesearch.data.prepared import PreparedData
 from scalesearch.errors import TrialError
 from scalesearch.search.race import Race, Standing
 from scalesearch.studies.family_preview import phi_preview
-from scalesearch.studies.grid_plan import GridPlan, Proxies
-from scalesearch.studies.grid_settings import GridSettings
+from scalesearch.studies.grid_work import GridWork, Unit
 from scalesearch.studies.sessions import Session, slot_utilisation, wall_seconds
 from scalesearch.trial import TrialRecord
 
@@ -31,29 +29,31 @@ class GridOutcome:
     """The finished race and everything around it.
 
     Attributes:
+        work: what was trained.
+        race: over, with its final budget.
         records: one per (candidate fingerprint, seed).
-        values: the objective of the same units; None for a failed training.
         fvcore_macs: fvcore's count per candidate, at full size; empty where it was not asked for.
         sessions: every session that trained for the run.
     """
 
-    settings: GridSettings
-    grid: GridPlan
-    proxies: Proxies
-    data: PreparedData
+    work: GridWork
     race: Race
-    records: Mapping[tuple[str, int], TrialRecord]
-    values: Mapping[tuple[str, int], float | None]
+    records: Mapping[Unit, TrialRecord]
     fvcore_macs: Mapping[str, int]
     sessions: tuple[Session, ...]
 
-    @cached_property
+    @property
     def candidates(self) -> Mapping[str, Candidate]:
         """Trained candidates by fingerprint."""
-        return {candidate.fingerprint: candidate for candidate in self.grid.plan.kept}
+        return self.work.candidates
 
     @cached_property
-    def accuracies(self) -> Mapping[tuple[str, int], float | None]:
+    def values(self) -> Mapping[Unit, float | None]:
+        """The objective of every unit; None for a failed training."""
+        return {unit: self.work.value(unit[0], record) for unit, record in self.records.items()}
+
+    @cached_property
+    def accuracies(self) -> Mapping[Unit, float | None]:
         """Accuracy of every unit; None for a failed training."""
         return {unit: record.accuracy for unit, record in self.records.items()}
 
@@ -81,10 +81,10 @@ class GridOutcome:
         """The same model fitted to accuracies, for their intervals: two seeds alone tell nothing of their spread."""
         return self._judged(self.accuracies)
 
-    def _judged(self, values: Mapping[tuple[str, int], float | None]) -> Verdict:
+    def _judged(self, values: Mapping[Unit, float | None]) -> Verdict:
         rows = [(name, seed, value) for (name, seed), value in values.items()]
         frame = pd.DataFrame(rows, columns=["candidate", "seed", "value"]).astype({"value": float})
-        return judge(frame, confidence=self.settings.race.confidence)
+        return judge(frame, confidence=self.work.settings.race.confidence)
 
     def trials(self) -> pd.DataFrame:
         """One row per unit of work, in the order of candidates and seeds."""
@@ -124,25 +124,25 @@ class GridOutcome:
 
     def summary(self) -> dict[str, Any]:
         """What summary.json holds."""
-        baseline, plan = self.grid.baseline, self.grid.plan
+        baseline, plan = self.work.grid.baseline, self.work.grid.plan
         verdict = self.verdict
         return {
             "verb": "grid",
             "sentence": self._in_words(verdict.sentence),
             "warnings": self._warnings(),
-            "target_macs": self.settings.target_macs,
+            "target_macs": self.work.settings.target_macs,
             "baseline": {
                 "name": baseline.name,
-                "rescaled_from": self.grid.rescaled_from.name if self.grid.rescaled_from else None,
+                "rescaled_from": self.work.grid.rescaled_from.name if self.work.grid.rescaled_from else None,
                 "macs": plan.baseline_cost.macs,
                 "params": plan.baseline_cost.params,
                 "resolution": baseline.resolution,
                 "fingerprint": baseline.fingerprint,
             },
-            "ratio": self.settings.iso_cost.ratio,
-            "constraint": self.settings.iso_cost.constraint,
-            "tolerance": self.settings.iso_cost.tolerance,
-            "depth_rounding": self.settings.iso_cost.rounding.depth,
+            "ratio": self.work.settings.iso_cost.ratio,
+            "constraint": self.work.settings.iso_cost.constraint,
+            "tolerance": self.work.settings.iso_cost.tolerance,
+            "depth_rounding": self.work.settings.iso_cost.rounding.depth,
             "n_lattice": plan.n_lattice,
             "n_candidates": len(self.candidates),
             "n_trials": len(self.records),
@@ -153,18 +153,18 @@ class GridOutcome:
             "enough_evidence": verdict.enough,
             "seed_sd": verdict.seed_sd,
             "rules": self._rules(),
-            "objective": asdict(self.settings.objective),
+            "objective": asdict(self.work.settings.objective),
             "proxy": self._proxy(),
             "data": {
-                "name": self.data.name,
-                "fingerprint": self.data.fingerprint,
-                "classes": len(self.data.class_names),
-                "n_train": self.data.n_train,
-                "n_val": self.data.n_val,
+                "name": self.work.data.name,
+                "fingerprint": self.work.data.fingerprint,
+                "classes": len(self.work.data.class_names),
+                "n_train": self.work.data.n_train,
+                "n_val": self.work.data.n_val,
             },
-            "phi_preview": phi_preview(self.grid, self.candidates[verdict.winner], self.settings),
+            "phi_preview": phi_preview(self.work.grid, self.candidates[verdict.winner], self.work.settings),
             "max_trainings": self.race.max_trainings,
-            "minutes": self.settings.minutes,
+            "minutes": self.work.settings.minutes,
             "slots": self.sessions[-1].slots if self.sessions else None,
             "wall_seconds": wall_seconds(self.records.values(), self.sessions),
             "slot_utilisation": slot_utilisation(self.records.values(), self.sessions),
@@ -214,22 +214,22 @@ class GridOutcome:
             "accuracy_high": high,
             "objective_low": objective_low,
             "objective_high": objective_high,
-            "proxy_resolution": self.proxies.of[fingerprint].resolution,
-            "proxy_ratio": self.proxies.ratio(fingerprint),
+            "proxy_resolution": self.work.proxies.of[fingerprint].resolution,
+            "proxy_ratio": self.work.proxies.ratio(fingerprint),
             "outcome": outcome,
             "why": standing.reason,
         }
 
     def _warnings(self) -> list[str]:
         """What a reader must know before believing the verdict."""
-        chance = 1 / len(self.data.class_names)
+        chance = 1 / len(self.work.data.class_names)
         best = max((accuracy for accuracy in self.accuracies.values() if accuracy is not None), default=0.0)
         nothing = (
             f"nothing was learned: the best training reaches {best:.1%}, chance is {chance:.1%}; "
             "train on more pictures or longer"
         )
         learned = [] if best > 1.5 * chance else [nothing]
-        return [*learned, *self.proxies.warnings]
+        return [*learned, *self.work.proxies.warnings]
 
     def _rules(self) -> dict[str, Any]:
         """The published rules; one that shares its proxy with another network shows that network's evidence."""
@@ -243,16 +243,16 @@ class GridOutcome:
         return entries
 
     def _proxy(self) -> dict[str, Any]:
-        ratios = [self.proxies.ratio(fingerprint) for fingerprint in self.proxies.of]
+        ratios = [self.work.proxies.ratio(fingerprint) for fingerprint in self.work.proxies.of]
         return {
-            **asdict(self.settings.proxy),
-            "baseline_macs": self.proxies.baseline_macs,
+            **asdict(self.work.settings.proxy),
+            "baseline_macs": self.work.proxies.baseline_macs,
             "ratio_low": min(ratios),
             "ratio_high": max(ratios),
         }
 
     @staticmethod
-    def _of(fingerprint: str, values: Mapping[tuple[str, int], float | None]) -> list[float]:
+    def _of(fingerprint: str, values: Mapping[Unit, float | None]) -> list[float]:
         return [value for (name, _), value in sorted(values.items()) if name == fingerprint and value is not None]
 
     def _order(self, item: tuple[tuple[str, int], TrialRecord]) -> tuple[int, int]:

@@ -47,7 +47,6 @@ class GridPlan:
 
     plan: Plan
     rescaled_from: NetSpec | None
-    target_macs: int
 
     @property
     def baseline(self) -> NetSpec:
@@ -94,9 +93,9 @@ def plan_grid(settings: GridSettings) -> GridPlan:
     named = load_spec(settings.baseline)
     off = cost_of(named).macs / settings.target_macs - 1
     if abs(off) <= _BASELINE_TOLERANCE:
-        return GridPlan(plan_candidates(named, settings.iso_cost), None, settings.target_macs)
+        return GridPlan(plan_candidates(named, settings.iso_cost), None)
     base = rescale_to(named, settings.target_macs, rule(_RESCALING_RULE), settings.iso_cost.rounding)
-    return GridPlan(plan_candidates(base, settings.iso_cost), named, settings.target_macs)
+    return GridPlan(plan_candidates(base, settings.iso_cost), named)
 
 
 def trial_recipe(settings: GridSettings, n_train: int) -> Recipe:

@@ -8,11 +8,11 @@ from scalesearch.data.prepare import SourceInfo
 from scalesearch.data.prepared import PreparedData
 from scalesearch.data.settings import DataSettings
 from scalesearch.errors import TrialError
-from scalesearch.search.race import Race
 from scalesearch.search.race_settings import RaceSettings
 from scalesearch.studies.grid_outcome import GridOutcome
 from scalesearch.studies.grid_plan import plan_grid, plan_proxies
 from scalesearch.studies.grid_settings import GridSettings
+from scalesearch.studies.grid_work import GridWork
 from scalesearch.studies.sessions import Session
 from scalesearch.trial import TrialRecord
 
@@ -40,9 +40,8 @@ SETTINGS = GridSettings(
 def outcome(accuracy) -> GridOutcome:  # type: ignore[no-untyped-def]
     """A race run to its end with `accuracy(candidate index, seed)` in place of training; None is a failure."""
     grid, proxies = plan_proxies(plan_grid(SETTINGS), SETTINGS, INFO)
-    fingerprints = [candidate.fingerprint for candidate in grid.plan.kept]
-    macs = {candidate.fingerprint: candidate.cost.macs for candidate in grid.plan.kept}
-    race = Race(fingerprints, SETTINGS.race)
+    work = GridWork(SETTINGS, grid, proxies, DATA)
+    fingerprints, race = list(work.candidates), work.race
     records: dict[tuple[str, int], TrialRecord] = {}
     values: dict[tuple[str, int], float | None] = {}
     while units := race.next_round(values):
@@ -54,8 +53,8 @@ def outcome(accuracy) -> GridOutcome:  # type: ignore[no-untyped-def]
                 status="done" if got is not None else "failed", accuracy=got, macs=cost_of(net).macs,
                 error=None if got is not None else "diverged at step 3", seconds=1.0, started_at=10.0, finished_at=11.0,
             )  # fmt: skip
-            values[unit] = None if got is None else SETTINGS.objective(got, macs[unit[0]], 800_000_000)
-    return GridOutcome(SETTINGS, grid, proxies, DATA, race, records, values, {}, (Session(9.0, 1, 12.0),))
+            values[unit] = work.value(unit[0], records[unit])
+    return GridOutcome(work, race, records, {}, (Session(9.0, 1, 12.0),))
 
 
 def noise(index: int, seed: int) -> float:

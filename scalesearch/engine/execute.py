@@ -17,7 +17,7 @@ from scalesearch.errors import InterruptedRun
 from scalesearch.store.ledger import Ledger
 from scalesearch.trial import TrialRecord, TrialRequest
 
-__all__ = ["Execution", "execute"]
+__all__ = ["Execution", "execute", "stream"]
 
 # seconds between two looks at the interrupt flag while nothing arrives
 _POLL: Final = 0.2
@@ -67,47 +67,75 @@ def execute(
         LedgerError, EngineError: see there.
         DataError, MissingPackageError, ResourceError, VerificationError: no trial can run like this.
     """
-    stop = stop or Interrupts()
     known = _committed(requests, ledger)
     for record in known.values():
         on_reused(record)
     waiting = deque(_unique_missing(requests, known, cost))
     reused, ran = len(known), len(waiting)
+    for record in stream(lambda: waiting.popleft() if waiting else None, engine, ledger, stop=stop):
+        known[record.key] = record
+        on_record(record)
+    return Execution(tuple(known[request.key] for request in requests), reused, ran)
+
+
+def stream(
+    take: Callable[[], TrialRequest | None], engine: Engine, ledger: Ledger, *, stop: Interrupts | None = None
+) -> Iterator[TrialRecord]:
+    """Run what `take` gives, one request for each slot that is free; yield every record once it is committed.
+
+    Args:
+        take: the next request, or None when there is none now; asked again after the next record. The work is done
+            when it gives None while nothing runs.
+        engine: started or not; left open at the end, closed when anything is raised.
+        ledger: takes every record before its slot is used again.
+        stop: where signals are noticed.
+
+    Raises:
+        as `execute`.
+    """
+    stop = stop or Interrupts()
     try:
         stop.check()
-        if waiting:
-            engine.start()
-            with stop.immediate():
-                engine.wait_ready()
-            stop.arm()
-            for record in _run(waiting, engine, ledger, stop):
-                known[record.key] = record
-                on_record(record)
+        first = take()
+        if first is None:
+            return
+        engine.start()
+        with stop.immediate():
+            engine.wait_ready()
+        stop.arm()
+        yield from _run(first, take, engine, ledger, stop)
     except BreakIn:  # came just as an interruptible part ended
         engine.close()
         raise InterruptedRun(stop.signal_number or signal.SIGINT) from None
     except BaseException:
         engine.close()
         raise
-    return Execution(tuple(known[request.key] for request in requests), reused, ran)
 
 
-def _run(waiting: deque[TrialRequest], engine: Engine, ledger: Ledger, stop: Interrupts) -> Iterator[TrialRecord]:
-    """Keep every slot busy until nothing waits and nothing runs; yield each record once it is committed."""
+def _run(
+    request: TrialRequest | None,
+    take: Callable[[], TrialRequest | None],
+    engine: Engine,
+    ledger: Ledger,
+    stop: Interrupts,
+) -> Iterator[TrialRecord]:
+    """Keep every slot busy until nothing waits and nothing runs."""
     running = 0
-    while waiting or running:
+    while request is not None or running:
         if stop.signal_number is not None and not engine.in_process:
             yield from _arrived(engine, ledger)
         stop.check()
-        while waiting and running < engine.slots:
-            engine.submit(waiting.popleft())
+        while request is not None:
+            engine.submit(request)
             running += 1
+            request = take() if running < engine.slots else None
         with stop.immediate(active=engine.in_process):
             record = engine.next_done(timeout=_POLL)
         if record is not None:
             running -= 1
             ledger.commit(record)
             yield record
+            request = take()
     stop.check()
 
 

@@ -162,6 +162,12 @@ class Ledger:
             found = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if found is None else str(found[0])
 
+    def meta_items(self, prefix: str) -> list[tuple[str, str]]:
+        """(key, text) of every stored text whose key begins with `prefix`, in the order of the keys."""
+        sql = "SELECT key, value FROM meta WHERE substr(key, 1, ?) = ? ORDER BY key"
+        with explain(self.path):
+            return [(str(key), str(value)) for key, value in self._connection.execute(sql, (len(prefix), prefix))]
+
     def to_frame(self) -> pd.DataFrame:
         """All records as a data frame, see `rows.records_frame`."""
         return records_frame(self.records())

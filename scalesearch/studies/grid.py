@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from scalesearch.arch.cost import cost_of
 from scalesearch.data.prepare import check_source, prepare
 from scalesearch.data.prepared import PreparedData
 from scalesearch.engine.base import Engine
 from scalesearch.engine.create import create_engine
-from scalesearch.engine.execute import execute
 from scalesearch.engine.interrupts import Interrupts
 from scalesearch.errors import RunFolderError, TrialError
 from scalesearch.measure.verify import verify
 from scalesearch.report.screen import Screen
-from scalesearch.search.race import Race
 from scalesearch.store.ledger import Ledger
 from scalesearch.store.run_folder import RunFolder
-from scalesearch.studies.budget import decided_budget
 from scalesearch.studies.calibrate import calibrate
 from scalesearch.studies.grid_files import write_outcome
 from scalesearch.studies.grid_outcome import GridOutcome
@@ -36,9 +31,10 @@ from scalesearch.studies.grid_plan import (
     rows_to_csv,
 )
 from scalesearch.studies.grid_settings import GridSettings
-from scalesearch.studies.grid_work import GridWork, Unit
+from scalesearch.studies.grid_work import GridWork
+from scalesearch.studies.race_evidence import RaceEvidence
+from scalesearch.studies.racing import Racing
 from scalesearch.studies.sessions import close_session, open_session
-from scalesearch.trial import TrialRecord, TrialRequest
 
 __all__ = ["run_grid"]
 
@@ -91,74 +87,11 @@ def _run(
         run.write_text("candidates.csv", rows_to_csv(candidate_rows(work.grid, work.proxies, counted)))
         _estimate(work, engine, run.ledger, screen)
     open_session(run.ledger, started, engine.slots)
-    race, records = _race(work, engine, run.ledger, stop, screen)
+    race, records = Racing(work, work.race, engine, run.ledger, stop, screen, work.settings.minutes).run()
     trained = any(record.started_at is not None and record.started_at >= started for record in records.values())
     sessions = close_session(run.ledger, started, trained=trained)
-    outcome = GridOutcome(work, race, records, counted, sessions)
+    outcome = GridOutcome(work, RaceEvidence(work, race, records), counted, sessions)
     return write_outcome(run, outcome)
-
-
-def _race(
-    work: GridWork, engine: Engine, ledger: Ledger, stop: Interrupts, screen: Screen
-) -> tuple[Race, Mapping[Unit, TrialRecord]]:
-    """Train round by round until the race is over; every decision follows from committed results alone."""
-    records: dict[Unit, TrialRecord] = {}
-    values: dict[Unit, float | None] = {}
-    race, number = work.race, 0
-    while units := race.next_round(values):
-        number += 1
-        _announce(screen, work, race, values, number, len(units))
-        requests = [work.request(*unit) for unit in units]
-        unit_of = {request.key: unit for request, unit in zip(requests, units, strict=True)}
-
-        def show(record: TrialRecord, unit_of: Mapping[str, Unit] = unit_of) -> None:
-            fingerprint, seed = unit_of[record.key]
-            screen.trained(work.name(fingerprint), seed, record.accuracy, record.seconds, record.error)
-
-        execution = execute(
-            requests, engine, ledger, on_record=show, on_reused=screen.reused, cost=_expected_cost, stop=stop
-        )
-        for unit, record in zip(units, execution.records, strict=True):
-            records[unit] = record
-            values[unit] = work.value(unit[0], record)
-        _guard_device(records.values())
-        if number == 1:
-            race = _within_minutes(work, race, list(records.values()), engine, ledger, screen)
-    return race, records
-
-
-def _within_minutes(
-    work: GridWork, race: Race, first_round: Sequence[TrialRecord], engine: Engine, ledger: Ledger, screen: Screen
-) -> Race:
-    """The race with the budget that fits the minutes, from the durations of its first round."""
-    budget = decided_budget(
-        ledger,
-        work.settings.minutes,
-        engine.slots,
-        [record.seconds for record in first_round if record.seconds],
-        at_least=len(first_round),
-        at_most=race.max_trainings,
-    )
-    if budget < race.max_trainings:
-        screen.say(
-            f"{budget} trainings fit minutes={work.settings.minutes:g}, of {race.max_trainings} the race would take"
-        )
-    return Race(race.candidates, replace(race.settings, max_trainings=budget))
-
-
-def _announce(
-    screen: Screen, work: GridWork, race: Race, values: Mapping[Unit, float | None], number: int, units: int
-) -> None:
-    standing = race.standing(values)
-    leader = next((row for row in standing if row.state == "leader"), None)
-    screen.round(
-        number=number,
-        in_race=sum(row.state not in ("told apart", "failed") for row in standing),
-        units=units,
-        done=len(values),
-        planned=race.max_trainings,
-        best=(leader.estimate, work.name(leader.candidate)) if leader and leader.estimate is not None else None,
-    )
 
 
 def _counted(work: GridWork, ledger: Ledger, screen: Screen) -> dict[str, int]:
@@ -187,19 +120,6 @@ def _estimate(work: GridWork, engine: Engine, ledger: Ledger, screen: Screen) ->
         screen.say(f"note: no estimate of the time, because a calibration training {error}")
         return
     screen.estimated(seconds, work.race.max_trainings, engine.slots, work.settings.minutes, work.smaller())
-
-
-def _expected_cost(request: TrialRequest) -> float:
-    return float(cost_of(request.spec).macs)
-
-
-def _guard_device(records: Iterable[TrialRecord]) -> None:
-    """Refuse to compare trainings of different kinds of devices: precision differs between them."""
-    kinds = sorted({record.device.split(":")[0] for record in records if record.device})
-    if len(kinds) > 1:
-        raise RunFolderError(
-            "a run is trained on one kind of device", value=" and ".join(kinds), way_out="choose another --name"
-        )
 
 
 def _guard_data(ledger: Ledger, data: PreparedData) -> None:

@@ -11,16 +11,15 @@ from scalesearch.data.prepared import PreparedData
 from scalesearch.search.race import Race
 from scalesearch.studies.grid_plan import GridPlan, Proxies, trial_recipe
 from scalesearch.studies.grid_settings import GridSettings
+from scalesearch.studies.racing import RaceWork, Unit
 from scalesearch.train.recipe import Recipe
 from scalesearch.trial import TrialRecord, TrialRequest
 
 __all__ = ["GridWork", "Unit"]
 
-Unit = tuple[str, int]  # a candidate's fingerprint and a seed, counted from 0
-
 
 @dataclass(frozen=True)
-class GridWork:
+class GridWork(RaceWork):
     """Everything that turns a (candidate, seed) unit into a trial, and a record into a value to race on."""
 
     settings: GridSettings

@@ -13,6 +13,7 @@ from scalesearch.studies.grid_outcome import GridOutcome
 from scalesearch.studies.grid_plan import plan_grid, plan_proxies
 from scalesearch.studies.grid_settings import GridSettings
 from scalesearch.studies.grid_work import GridWork
+from scalesearch.studies.race_evidence import RaceEvidence
 from scalesearch.studies.sessions import Session
 from scalesearch.trial import TrialRecord
 
@@ -54,7 +55,7 @@ def outcome(accuracy) -> GridOutcome:  # type: ignore[no-untyped-def]
                 error=None if got is not None else "diverged at step 3", seconds=1.0, started_at=10.0, finished_at=11.0,
             )  # fmt: skip
             values[unit] = work.value(unit[0], records[unit])
-    return GridOutcome(work, race, records, {}, (Session(9.0, 1, 12.0),))
+    return GridOutcome(work, RaceEvidence(work, race, records), {}, (Session(9.0, 1, 12.0),))
 
 
 def noise(index: int, seed: int) -> float:

@@ -9,8 +9,6 @@ from scalesearch.store.ledger import Ledger
 
 __all__ = ["decided_budget", "trainings_that_fit"]
 
-_KEY = "budget"
-
 
 def trainings_that_fit(minutes: float, slots: int, seconds: Sequence[float], *, at_least: int, at_most: int) -> int:
     """slots * 60 * minutes / mean(seconds), between the two bounds.
@@ -25,17 +23,25 @@ def trainings_that_fit(minutes: float, slots: int, seconds: Sequence[float], *, 
 
 
 def decided_budget(
-    ledger: Ledger, minutes: float | None, slots: int, seconds: Sequence[float], *, at_least: int, at_most: int
+    ledger: Ledger,
+    minutes: float | None,
+    slots: int,
+    seconds: Sequence[float],
+    *,
+    at_least: int,
+    at_most: int,
+    key: str = "budget",
 ) -> int:
     """The budget of a run: what an earlier session decided for the same minutes, else what fits now, which is kept.
 
+    `key` tells the decisions of one run apart.
     A resumed run therefore asks for the same trainings as an uninterrupted one; other minutes decide anew.
     """
     if minutes is None:
         return at_most
-    stored = json.loads(ledger.get_meta(_KEY) or "{}")
+    stored = json.loads(ledger.get_meta(key) or "{}")
     if stored.get("minutes") != minutes:
         fit = trainings_that_fit(minutes, slots, seconds, at_least=at_least, at_most=at_most)
         stored = {"minutes": minutes, "trainings": fit}
-        ledger.set_meta(_KEY, json.dumps(stored))
+        ledger.set_meta(key, json.dumps(stored))
     return max(at_least, min(int(stored["trainings"]), at_most))

@@ -12,11 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from scalesearch.data.prepare import check_source, prepare
-from scalesearch.data.prepared import PreparedData
 from scalesearch.engine.base import Engine
 from scalesearch.engine.create import create_engine
 from scalesearch.engine.interrupts import Interrupts
-from scalesearch.errors import RunFolderError, TrialError
+from scalesearch.errors import TrialError
 from scalesearch.measure.verify import verify
 from scalesearch.report.screen import Screen
 from scalesearch.store.ledger import Ledger
@@ -32,6 +31,7 @@ from scalesearch.studies.grid_plan import (
 )
 from scalesearch.studies.grid_settings import GridSettings
 from scalesearch.studies.grid_work import GridWork
+from scalesearch.studies.guards import guard_data
 from scalesearch.studies.race_evidence import RaceEvidence
 from scalesearch.studies.racing import Racing
 from scalesearch.studies.sessions import close_session, open_session
@@ -72,7 +72,7 @@ def run_grid(settings: GridSettings, folder: RunFolder, config_yaml: str, screen
         with engine, folder.open(settings.identity(), config_yaml) as run:
             for notice in run.notices:
                 screen.say(notice)
-            _guard_data(run.ledger, data)
+            guard_data(run.ledger, data)
             return _run(work, run, engine, stop, screen, started)
 
 
@@ -120,16 +120,3 @@ def _estimate(work: GridWork, engine: Engine, ledger: Ledger, screen: Screen) ->
         screen.say(f"note: no estimate of the time, because a calibration training {error}")
         return
     screen.estimated(seconds, work.race.max_trainings, engine.slots, work.settings.minutes, work.smaller())
-
-
-def _guard_data(ledger: Ledger, data: PreparedData) -> None:
-    """Refuse to continue a run on other pictures: its rows would not belong together."""
-    stored = ledger.get_meta("data_fingerprint")
-    if stored is None:
-        ledger.set_meta("data_fingerprint", data.fingerprint)
-    elif stored != data.fingerprint:
-        raise RunFolderError(
-            "a run continues on the pictures it was started with",
-            value=f"data {data.fingerprint} after {stored}",
-            way_out="restore the data set, or choose another --name",
-        )

@@ -13,13 +13,14 @@ from scalesearch.arch.cost import cost_of
 from scalesearch.arch.iso_cost import Candidate, Plan, fold, plan_candidates
 from scalesearch.arch.proxy import colliding, proxy_of
 from scalesearch.arch.rules import rule
+from scalesearch.arch.scaling import Rounding
 from scalesearch.arch.solve import rescale_to
 from scalesearch.arch.spec import NetSpec
-from scalesearch.errors import DataError, SpecError
+from scalesearch.errors import SpecError
 from scalesearch.store.run_folder import RunFolder
 from scalesearch.studies.grid_settings import GridSettings
 from scalesearch.studies.proxy_warnings import proxy_warnings
-from scalesearch.train.recipe import Recipe
+from scalesearch.studies.trainings import check_pictures, trial_recipe
 from scalesearch.units import format_count
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ __all__ = [
     "GridPlan",
     "Proxies",
     "candidate_rows",
+    "baseline_at",
     "plan_grid",
     "plan_proxies",
     "rows_to_csv",
-    "trial_recipe",
     "write_plan",
 ]
 
@@ -84,6 +85,17 @@ class Proxies:
         return cost_of(self.of[fingerprint]).macs / self.baseline_macs
 
 
+def baseline_at(named: NetSpec, target_macs: int, rounding: Rounding) -> NetSpec:
+    """The network itself where it costs about the target, else rescaled to it.
+
+    Raises:
+        BudgetError: no multiplier reaches the target.
+    """
+    if abs(cost_of(named).macs / target_macs - 1) <= _BASELINE_TOLERANCE:
+        return named
+    return rescale_to(named, target_macs, rule(_RESCALING_RULE), rounding)
+
+
 def plan_grid(settings: GridSettings) -> GridPlan:
     """The baseline at its budget and every candidate around it.
 
@@ -91,18 +103,8 @@ def plan_grid(settings: GridSettings) -> GridPlan:
         InputError: an unknown baseline, a target out of reach, an impossible constraint.
     """
     named = load_spec(settings.baseline)
-    off = cost_of(named).macs / settings.target_macs - 1
-    if abs(off) <= _BASELINE_TOLERANCE:
-        return GridPlan(plan_candidates(named, settings.iso_cost), None)
-    base = rescale_to(named, settings.target_macs, rule(_RESCALING_RULE), settings.iso_cost.rounding)
-    return GridPlan(plan_candidates(base, settings.iso_cost), named)
-
-
-def trial_recipe(settings: GridSettings, n_train: int) -> Recipe:
-    """The recipe of one training: the chosen one, on the proxy's part of the data, for the proxy's epochs."""
-    pictures = round(settings.proxy.data_fraction * n_train)
-    at_most = settings.recipe.train_images or pictures
-    return replace(settings.recipe, epochs=settings.proxy.epochs, train_images=max(1, min(pictures, at_most)))
+    base = baseline_at(named, settings.target_macs, settings.iso_cost.rounding)
+    return GridPlan(plan_candidates(base, settings.iso_cost), None if base == named else named)
 
 
 def plan_proxies(grid: GridPlan, settings: GridSettings, info: SourceInfo) -> tuple[GridPlan, Proxies]:
@@ -112,7 +114,7 @@ def plan_proxies(grid: GridPlan, settings: GridSettings, info: SourceInfo) -> tu
         SpecError: no candidate has a proxy of at least its total stride.
         DataError: the pictures of one training, or those it is judged on, cannot hold every class.
     """
-    _check_pictures(settings, info)
+    check_pictures(settings.proxy, settings.recipe, info)
 
     def shrink(spec: NetSpec) -> NetSpec:
         return proxy_of(
@@ -129,7 +131,7 @@ def plan_proxies(grid: GridPlan, settings: GridSettings, info: SourceInfo) -> tu
         cost_of(shrink(grid.baseline)).macs,
         {candidate.fingerprint: shrunk[candidate.fingerprint] for candidate in folded.kept},
     )
-    warnings = proxy_warnings(folded, proxies, trial_recipe(settings, info.n_train), info)
+    warnings = proxy_warnings(folded, proxies, trial_recipe(settings.proxy, settings.recipe, info.n_train), info)
     return replace(grid, plan=folded), replace(proxies, warnings=warnings)
 
 
@@ -155,19 +157,6 @@ def _shrunk(plan: Plan, shrink: Callable[[NetSpec], NetSpec]) -> tuple[dict[str,
         for c in plan.candidates
     )
     return proxies, replace(plan, candidates=candidates)
-
-
-def _check_pictures(settings: GridSettings, info: SourceInfo) -> None:
-    recipe, classes = trial_recipe(settings, info.n_train), len(info.class_names)
-    judged_on = min(recipe.val_images or info.n_val, info.n_val)
-    for what, pictures, key in (
-        ("a training", recipe.train_images or info.n_train, "proxy.data_fraction and recipe.train_images"),
-        ("its validation", judged_on, "recipe.val_images or data.val_fraction"),
-    ):
-        if pictures < classes:
-            raise DataError(
-                f"{what} needs a picture of each of the {classes} classes", value=pictures, way_out=f"raise {key}"
-            )
 
 
 def candidate_rows(

@@ -9,9 +9,10 @@ from functools import cached_property
 from scalesearch.arch.iso_cost import Candidate
 from scalesearch.data.prepared import PreparedData
 from scalesearch.search.race import Race
-from scalesearch.studies.grid_plan import GridPlan, Proxies, trial_recipe
+from scalesearch.studies.grid_plan import GridPlan, Proxies
 from scalesearch.studies.grid_settings import GridSettings
 from scalesearch.studies.racing import RaceWork, Unit
+from scalesearch.studies.trainings import trial_recipe
 from scalesearch.train.recipe import Recipe
 from scalesearch.trial import TrialRecord, TrialRequest
 
@@ -40,7 +41,7 @@ class GridWork(RaceWork):
     @property
     def recipe(self) -> Recipe:
         """The recipe of one training: the chosen one, on the proxy's part of the data, for the proxy's epochs."""
-        return trial_recipe(self.settings, self.data.n_train)
+        return trial_recipe(self.settings.proxy, self.settings.recipe, self.data.n_train)
 
     def name(self, fingerprint: str) -> str:
         """A short name for lines: the coefficients, and the rules that lead there."""

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scalesearch.arch.cost import cost_of
 from scalesearch.engine.base import Engine
 from scalesearch.engine.execute import execute
 from scalesearch.engine.interrupts import Interrupts
-from scalesearch.errors import RunFolderError
 from scalesearch.report.screen import Screen
 from scalesearch.search.race import Race
 from scalesearch.store.ledger import Ledger
 from scalesearch.studies.budget import decided_budget
+from scalesearch.studies.guards import guard_device
 from scalesearch.trial import TrialRecord, TrialRequest
 
-__all__ = ["RaceWork", "Racing", "Unit", "guard_device"]
+__all__ = ["RaceWork", "Racing", "Unit"]
 
 Unit = tuple[str, int]  # a candidate's fingerprint and a seed, counted from 0
 
@@ -44,6 +44,7 @@ class Racing:
 
     Attributes:
         minutes: training time to aim at, decided on the first round's own durations; None: the race's budget.
+        budget_key: under which the ledger keeps that decision.
     """
 
     work: RaceWork
@@ -53,6 +54,7 @@ class Racing:
     stop: Interrupts
     screen: Screen
     minutes: float | None = None
+    budget_key: str = "budget"
 
     def run(self) -> tuple[Race, Mapping[Unit, TrialRecord]]:
         """Train until the race is over; every decision follows from committed results alone.
@@ -102,6 +104,7 @@ class Racing:
             [record.seconds for record in first_round if record.seconds],
             at_least=len(first_round),
             at_most=race.max_trainings,
+            key=self.budget_key,
         )
         if budget < race.max_trainings:
             self.screen.say(
@@ -121,19 +124,6 @@ class Racing:
             best=(
                 (leader.estimate, self.work.name(leader.candidate)) if leader and leader.estimate is not None else None
             ),
-        )
-
-
-def guard_device(records: Iterable[TrialRecord]) -> None:
-    """Refuse to compare trainings of different kinds of devices, because precision differs between them.
-
-    Raises:
-        RunFolderError: the records name more than one kind.
-    """
-    kinds = sorted({record.device.split(":")[0] for record in records if record.device})
-    if len(kinds) > 1:
-        raise RunFolderError(
-            "a run is trained on one kind of device", value=" and ".join(kinds), way_out="choose another --name"
         )
 
 

@@ -10,8 +10,9 @@ from scalesearch.data.prepare import SourceInfo
 from scalesearch.data.settings import DataSettings
 from scalesearch.errors import DataError, SpecError
 from scalesearch.studies.family_preview import phi_preview
-from scalesearch.studies.grid_plan import candidate_rows, plan_grid, plan_proxies, rows_to_csv, trial_recipe
+from scalesearch.studies.grid_plan import candidate_rows, plan_grid, plan_proxies, rows_to_csv
 from scalesearch.studies.grid_settings import GridSettings
+from scalesearch.studies.trainings import trial_recipe
 from scalesearch.train.recipe import Recipe
 
 SETTINGS = GridSettings(target_macs=400_000_000, data=DataSettings("synthetic"))
@@ -94,9 +95,10 @@ def test_every_class_must_fit_into_a_training_and_its_validation(change: dict[st
 
 
 def test_the_smaller_part_of_the_pictures_counts() -> None:
-    assert trial_recipe(SETTINGS, 50_000).train_images == 10_000
-    assert trial_recipe(replace(SETTINGS, recipe=Recipe(train_images=320)), 50_000).train_images == 320
-    assert trial_recipe(replace(SETTINGS, proxy=ProxySettings(epochs=3)), 50_000).epochs == 3
+    proxy, recipe = SETTINGS.proxy, SETTINGS.recipe
+    assert trial_recipe(proxy, recipe, 50_000).train_images == 10_000
+    assert trial_recipe(proxy, Recipe(train_images=320), 50_000).train_images == 320
+    assert trial_recipe(ProxySettings(epochs=3), recipe, 50_000).epochs == 3
 
 
 def test_rows_put_the_trained_ones_first() -> None:

@@ -21,7 +21,7 @@ from scalesearch.errors import SpecError
 __all__ = ["ACTIVATIONS", "BLOCK_KINDS", "BlockSpec", "NetSpec", "StageSpec"]
 
 BLOCK_KINDS: Final = ("mbconv", "depthwise_separable", "fused_mbconv", "conv")
-ACTIVATIONS: Final = ("silu", "relu", "relu6", "hard_swish")
+ACTIVATIONS: Final = ("silu", "relu", "relu6", "hard_swish", "identity")
 
 SCHEMA_VERSION: Final = 1
 _MAX_WIDTH: Final = 1 << 20
@@ -215,17 +215,12 @@ class NetSpec:
 
     def blocks(self) -> Iterator[tuple[BlockSpec, ...]]:
         """The realised blocks, one tuple per stage."""
-        in_width = self.stem_width
-        for stage in self.stages:
-            first = stage.block(in_width, first=True, activation=self.activation)
-            later = stage.block(stage.width, first=False, activation=self.activation)
-            yield (first,) + (later,) * (stage.depth - 1)
-            in_width = stage.width
+        return _blocks(self.stages, self.stem_width, self.activation)
 
     @property
     def fingerprint(self) -> str:
         """16 hex digits that identify the realised network: everything but its name."""
-        return _fingerprint(self)
+        return _fingerprint(tuple(getattr(self, name) for name in _REALISED))
 
     def with_(self, **changes: Any) -> NetSpec:
         """A copy with some fields replaced."""
@@ -298,18 +293,34 @@ class NetSpec:
         return cls.from_dict(values)
 
 
+_REALISED: Final = tuple(field.name for field in fields(NetSpec) if field.name != "name")
+
+
+def _blocks(stages: tuple[StageSpec, ...], in_width: int, activation: str) -> Iterator[tuple[BlockSpec, ...]]:
+    for stage in stages:
+        first = stage.block(in_width, first=True, activation=activation)
+        later = (stage.block(stage.width, first=False, activation=activation),) if stage.depth > 1 else ()
+        yield (first,) + later * (stage.depth - 1)
+        in_width = stage.width
+
+
+# remembered by values instead of by spec, because a search renames its networks after their fingerprints
 @lru_cache(maxsize=4096)
-def _fingerprint(spec: NetSpec) -> str:
-    realised = {field.name: getattr(spec, field.name) for field in fields(spec) if field.name not in ("name", "stages")}
+def _fingerprint(values: tuple[Any, ...]) -> str:
+    given = dict(zip(_REALISED, values, strict=True))
+    stages = given.pop("stages")
     # numbers that compare equal (1 and 1.0) must give the same text
-    realised.update({name: float(value) for name, value in realised.items() if isinstance(value, int | float)})
+    realised = {name: float(value) if isinstance(value, int | float) else value for name, value in given.items()}
     realised["blocks"] = [
-        [getattr(block, field.name) for field in fields(block)] for stage in spec.blocks() for block in stage
+        [getattr(block, name) for name in _BLOCK_FIELDS]
+        for stage in _blocks(stages, given["stem_width"], given["activation"])
+        for block in stage
     ]
     text = json.dumps(realised, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+_BLOCK_FIELDS: Final = tuple(field.name for field in fields(BlockSpec))
 _KEYS: Final = frozenset({"schema", *(field.name for field in fields(NetSpec))})
 _STAGE_KEYS: Final = frozenset(field.name for field in fields(StageSpec))
 

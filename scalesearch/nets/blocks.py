@@ -26,6 +26,7 @@ _ACTIVATIONS: Final[dict[str, Callable[[], nn.Module]]] = {
     "hard_swish": nn.Hardswish,
     "relu": lambda: nn.ReLU(inplace=True),
     "relu6": lambda: nn.ReLU6(inplace=True),
+    "identity": nn.Identity,
 }
 
 

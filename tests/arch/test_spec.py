@@ -66,6 +66,18 @@ def test_what_realises_the_same_blocks_has_the_same_fingerprint() -> None:
     assert B0.with_(stages=split).fingerprint == B0.fingerprint
 
 
+def test_a_stage_without_activation_is_another_network_of_equal_cost() -> None:
+    linear = B0.with_(stages=(replace(B0.stages[0], activation="identity"), *B0.stages[1:]))
+    assert linear.fingerprint != B0.fingerprint
+    assert cost_of(linear) == cost_of(B0)
+
+
+def test_fingerprints_stay_what_ledgers_hold() -> None:
+    assert B0.fingerprint == "bef7abba914ea9e2"
+    # whole numbers given as floats and the other way round
+    assert B0.with_(drop_path=0, dropout=0).fingerprint == B0.with_(drop_path=0.0, dropout=0.0).fingerprint
+
+
 def test_blocks_of_b0() -> None:
     blocks = [block for stage in B0.blocks() for block in stage]
     assert len(blocks) == B0.depth == 16

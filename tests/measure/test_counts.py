@@ -11,7 +11,7 @@ from strategies import net_specs
 from torch import nn
 
 from scalesearch.arch.catalog import catalog_spec
-from scalesearch.arch.spec import NetSpec
+from scalesearch.arch.spec import NetSpec, StageSpec
 from scalesearch.errors import MissingPackageError, SpecError, VerificationError
 from scalesearch.measure.counts import fvcore_counts
 from scalesearch.measure.latency import latency
@@ -46,6 +46,11 @@ def test_operators_count_as_by_hand(layer: nn.Module, side: int, macs: int, acti
 @given(net_specs(max_resolution=33))
 def test_fvcore_equals_the_closed_form_on_drawn_specs(spec: NetSpec) -> None:
     verify(spec)
+
+
+def test_fvcore_equals_the_closed_form_without_activation_in_a_stage() -> None:
+    linear = StageSpec("conv", 1, 2, 12, 1, skip=False, activation="identity")
+    verify(NetSpec("linear", resolution=9, stem_width=8, stages=(linear, linear), stem_stride=1, head_width=16))
 
 
 def test_verify_rejects_another_network() -> None:

@@ -76,6 +76,16 @@ def test_every_activation_trains(activation: str) -> None:
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in block.parameters())
 
 
+def test_a_pointwise_stage_without_activation_is_a_strided_linear_map() -> None:
+    stage = StageSpec("conv", 1, 2, 12, 1, activation="identity")
+    block = make_block(stage.block(8, first=True, activation="silu"), norm=NORM).eval()
+    x = torch.randn(2, 8, 7, 7)
+    weight = block.get_submodule("conv.conv").weight
+    assert isinstance(weight, torch.Tensor)
+    # a fresh norm divides by sqrt(1 + eps); nothing clips what is negative
+    torch.testing.assert_close(block(x), functional.conv2d(x[:, :, ::2, ::2], weight) / (1 + NORM.eps) ** 0.5)
+
+
 def test_closing_norm_is_the_last_one_and_only_without_an_activation_after_it() -> None:
     block = block_of("mbconv")
     assert block.closing_norm is block.project.norm  # type: ignore[union-attr]

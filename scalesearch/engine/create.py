@@ -12,12 +12,16 @@ def create_engine(settings: EngineSettings, *, trial_fn: TrialFn | None = None) 
     """The engine of `settings`, not started; `trial_fn` None is `scalesearch.trial.run_trial`.
 
     Raises:
-        MissingPackageError, ResourceError: see `RayEngine`.
+        MissingPackageError, ResourceError: see `RayEngine`, `TuneEngine`.
     """
     if settings.name == "serial":
         from scalesearch.engine.serial_engine import SerialEngine
 
         return SerialEngine(settings, trial_fn=trial_fn)
+    if settings.name == "tune":
+        from scalesearch.engine.tune_engine import TuneEngine
+
+        return TuneEngine(settings, trial_fn=trial_fn)
     from scalesearch.engine.ray_engine import RayEngine
 
     return RayEngine(settings, trial_fn=trial_fn)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from scalesearch.engine.attempt import STOPS_THE_RUN, Crash, failed_record
 from scalesearch.engine.base import Engine, TrialFn
 from scalesearch.engine.data_shipping import pack
+from scalesearch.engine.ray_errors import reason_of
 from scalesearch.engine.ray_session import RaySession
 from scalesearch.engine.ray_worker import TrialWorker
 from scalesearch.engine.resources import Allotment
@@ -178,7 +179,7 @@ class RayEngine(Engine):
             if not slot.ready:
                 self._start_failed(slot, error)
                 return None
-            return self._crashed(slot, Crash(_cause(error), seconds, slot.worker), lost=True)
+            return self._crashed(slot, Crash(reason_of(error), seconds, slot.worker), lost=True)
         if not slot.ready:
             slot.ready, slot.worker, self._start_failures = True, answer, 0
             if slot.request is not None:
@@ -206,7 +207,7 @@ class RayEngine(Engine):
     def _start_failed(self, slot: _Slot, error: BaseException) -> None:
         self._start_failures += 1
         if self._start_failures >= START_ATTEMPTS:
-            raise EngineError(f"workers cannot start ({_cause(error)}); try engine=serial to see why") from error
+            raise EngineError(f"workers cannot start ({reason_of(error)}); try engine=serial to see why") from error
         self._replace(slot)
 
     def _replace(self, slot: _Slot) -> None:
@@ -222,16 +223,3 @@ class RayEngine(Engine):
 
         with suppress(Exception):  # it may be dead, or Ray gone
             ray.kill(slot.actor, no_restart=True)
-
-
-def _cause(error: BaseException) -> str:
-    """Why an actor died, without Ray's advice."""
-    from ray.exceptions import OutOfMemoryError, RayTaskError
-
-    text = " ".join(str(error).split())
-    if isinstance(error, OutOfMemoryError):
-        return f"the worker was killed because memory ran out: {text[:300]}"
-    if isinstance(error, RayTaskError):
-        return f"{type(error.cause).__name__}: {error.cause}"
-    detail = text.rpartition("Worker exit detail: ")[2].partition("Some common causes")[0].strip()
-    return f"the worker died (killed, crashed or out of memory): {detail[:300]}"

@@ -18,7 +18,7 @@ from scalesearch.engine.resources import Allotment, Node, allot, this_machine
 from scalesearch.engine.settings import EngineSettings
 from scalesearch.errors import EngineError, MissingPackageError, ResourceError
 
-__all__ = ["RaySession"]
+__all__ = ["RaySession", "short_temporary_folder"]
 
 START_TIMEOUT: Final = 60.0
 CLOSE_TIMEOUT: Final = 15.0
@@ -57,7 +57,7 @@ class RaySession:
     def __init__(self, settings: EngineSettings, on_connected: Callable[[Allotment], None]):
         if importlib.util.find_spec("ray") is None:
             way_out = "pip install 'ray[tune]', or use engine=serial"
-            raise MissingPackageError("engine=ray needs the package ray", way_out=way_out)
+            raise MissingPackageError(f"engine={settings.name} needs the package ray", way_out=way_out)
         self._settings, self._on_connected = settings, on_connected
         # what a private Ray gets: just what the slots need, because it starts one process per core
         self._private = None if settings.address else allot(settings, [this_machine()], where="this machine")
@@ -142,7 +142,7 @@ class RaySession:
         assert self._private is not None
         _remove_orphans()
         # Ray opens its own folder to everybody, so it stands inside one that is private
-        self._folder = Path(tempfile.mkdtemp(prefix=f"ssr-{os.getpid()}-", dir=_short_temporary_folder()))
+        self._folder = Path(tempfile.mkdtemp(prefix=f"ssr-{os.getpid()}-", dir=short_temporary_folder()))
         token = Path.home() / ".ray" / "auth_token"
         had_token = token.exists()
         ray.init(
@@ -186,14 +186,14 @@ def _unreachable(address: str | None, error: BaseException) -> ResourceError:
     )
 
 
-def _short_temporary_folder() -> str | None:
+def short_temporary_folder() -> str | None:
     """Where Ray's sockets fit: their paths may have 107 characters, and Ray adds about 75."""
     return None if len(tempfile.gettempdir()) <= 12 else "/tmp"
 
 
 def _remove_orphans() -> None:
     """Remove session folders of drivers that were killed."""
-    for folder in Path(_short_temporary_folder() or tempfile.gettempdir()).glob("ssr-*-*"):
+    for folder in Path(short_temporary_folder() or tempfile.gettempdir()).glob("ssr-*-*"):
         pid = folder.name.split("-")[1]
         with suppress(OSError):
             if pid.isdigit() and folder.stat().st_uid == os.getuid() and not Path("/proc", pid).exists():

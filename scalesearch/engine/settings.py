@@ -9,7 +9,7 @@ from scalesearch.errors import ConfigError, UnknownNameError
 
 __all__ = ["ENGINES", "EngineSettings"]
 
-ENGINES: Final = ("ray", "serial")
+ENGINES: Final = ("ray", "serial", "tune")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class EngineSettings:
         address: of a running Ray cluster, "HOST:PORT" or "auto"; None starts Ray on this machine only.
         max_attempts: how often a trial whose worker dies or that crashes is started before it counts as failed.
         trial_timeout: seconds after which a trial counts as hung; None waits for ever.
+        storage: where engine=tune keeps Tune's logs, a folder or a URI such as "s3://bucket/logs"; None is a
+            temporary folder. Results never come from there.
 
     Raises:
         ConfigError: a value outside these rules.
@@ -37,6 +39,7 @@ class EngineSettings:
     address: str | None = None
     max_attempts: int = 2
     trial_timeout: float | None = None
+    storage: str | None = None
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
@@ -50,6 +53,9 @@ class EngineSettings:
             raise ConfigError(
                 'engine.address must be "HOST:PORT" or "auto"', value=self.address, way_out="leave it out"
             )
+        if self.storage is not None and (self.name != "tune" or not self.storage.strip()):
+            rule = "engine.storage must name a folder or a URI, and is for engine=tune only"
+            raise ConfigError(rule, value=self.storage, way_out="leave it out")
         if self.name == "serial" and self.slots not in (None, 1):
             raise ConfigError("engine=serial runs one trial at a time", value=self.slots, way_out="use engine=ray")
 

@@ -14,7 +14,7 @@ from scalesearch.store.ledger import Ledger
 
 
 def main(folder: str, name: str, seconds: str, trials: str) -> int:
-    settings = EngineSettings(name=name, **({"slots": 2, "cpus_per_trial": 0.5} if name == "ray" else {}))
+    settings = EngineSettings(name=name, **({"slots": 2, "cpus_per_trial": 0.5} if name != "serial" else {}))
     engine = create_engine(settings, trial_fn=functools.partial(stubs.slow, float(seconds), folder))
     requests = [stubs.request(seed) for seed in range(int(trials))]
     with (

@@ -85,3 +85,24 @@ def without_data(asked: TrialRequest) -> TrialRecord:
     if asked.seed == 1:
         raise DataError("prepared pictures must be readable", value="/gone", way_out="prepare them again")
     return steady(asked)
+
+
+def endless(folder: str, asked: TrialRequest) -> TrialRecord:
+    """Never ends; leaves a file named after its process."""
+    (Path(folder) / f"pid-{os.getpid()}").touch()
+    time.sleep(3600)
+    return steady(asked)
+
+
+def odd_numbers(asked: TrialRequest) -> TrialRecord:
+    """Seed 1 has a NaN; nothing else has an accuracy."""
+    return record(asked, accuracy=float("nan") if asked.seed == 1 else None)
+
+
+def endless_once(folder: str, asked: TrialRequest) -> TrialRecord:
+    """Logged; the first call for seed 1 never ends."""
+    first = not list(Path(folder).glob("1-*"))
+    row = logged(folder, asked)
+    if asked.seed == 1 and first:
+        time.sleep(3600)
+    return row

@@ -1,0 +1,223 @@
+"""Do the intervals of saturation fits, knees and joint laws hold the truth as often as they claim (95 %)?
+
+    python benchmarks/coverage_simulation.py --curves 1000 --json coverage.json      # 3 minutes of one core
+
+Every row fits simulated trainings of a known law with the code that a real run uses. A training gives
+accuracy = 1 - error + seed effect + noise, seed effects as large as the noise; as intervals hold given the seeds used,
+the truth of a level includes the mean seed effect. Results are the same for the same --curves, --seed and --only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scalesearch.analysis.fidelity import rank_agreement
+from scalesearch.analysis.joint_law import fit_joint_law
+from scalesearch.analysis.knee import find_knee, marginal_gain
+from scalesearch.analysis.regression import Estimate
+from scalesearch.analysis.saturation import SaturationFit, fit_saturation
+
+WIDTH_COSTS = (0.386, 0.744, 1.176, 2.391, 5.060, 8.712)  # G, the width curve of EfficientNet's Figure 3
+RESOLUTION_COSTS = (0.386, 0.718, 0.893, 1.129, 1.458, 1.923, 2.447)  # its resolution curve
+Floats = NDArray[np.float64]
+Counts = dict[str, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A saturating curve that is measured again and again."""
+
+    name: str
+    costs: tuple[float, ...]
+    a: float
+    b: float
+    c: float
+    seeds: int
+    noise: float
+    bump: float = 0.0  # a law that is not the fitted one: error times 1 + bump * sin(4 log x)
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """A power law over width, depth and resolution."""
+
+    name: str
+    seeds: int
+    noise: float  # of log error
+    uneven: float = 0.0  # sd of each network's own distance from the law, in log error
+
+
+def curves() -> list[Curve]:
+    """The curves of docs/analysis.md."""
+    kinds = [
+        Curve("width", WIDTH_COSTS, 0.10, 0.15, 0.8, seeds, noise)
+        for seeds, noise in ((1, 0.004), (3, 0.004), (3, 0.008), (5, 0.008), (3, 0.012))
+    ]
+    kinds += [Curve("resolution", RESOLUTION_COSTS, 0.10, 0.15, 1.5, seeds, 0.004) for seeds in (1, 3, 5)]
+    kinds += [Curve("no floor", WIDTH_COSTS, 0.0, 0.25, 0.3, 3, 0.004)]
+    return [*kinds, Curve("other law", WIDTH_COSTS, 0.10, 0.15, 0.8, 3, 0.004, bump=0.03)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """Proxy and longer training of some networks: two normal variables of this correlation."""
+
+    name: str
+    networks: int
+    correlation: float
+    seeds: int = 1
+    noise: float = 0.0
+
+
+def ranks() -> list[Ranks]:
+    """The rank agreements of docs/analysis.md."""
+    return [Ranks(f"ranks {networks}", networks, correlation) for networks in (8, 12, 20) for correlation in (0.5, 0.8)]
+
+
+def laws() -> list[Law]:
+    """The joint laws of docs/analysis.md."""
+    return [
+        Law("joint law", 1, 0.02),
+        Law("joint law", 3, 0.02),
+        Law("joint law", 3, 0.05),
+        Law("uneven", 3, 0.02, 0.02),
+    ]
+
+
+def simulate_curve(curve: Curve, repeats: int, seed: int) -> tuple[float, dict[str, float]]:
+    """Share of identified fits, and the share of intervals that hold the truth among those."""
+    rng = np.random.default_rng(seed)
+    costs = np.array(curve.costs)
+    x = costs / costs[0]
+    shape = curve.b * x**-curve.c
+    truth = (curve.a + shape) * (1 + curve.bump * np.sin(4 * np.log(x)))
+    table = pd.DataFrame({"cost": np.repeat(costs, curve.seeds), "seed": np.tile(np.arange(curve.seeds), len(costs))})
+    held: Counts = {}
+    identified = 0
+    for _ in range(repeats):
+        effect = curve.noise * rng.standard_normal(curve.seeds)
+        noise = curve.noise * rng.standard_normal((len(costs), curve.seeds))
+        table["accuracy"] = (1 - truth[:, None] + effect + noise).ravel()
+        fit = fit_saturation(table)
+        if not fit.identified:
+            continue
+        identified += 1
+        for name, hit in _curve_hits(curve, fit, truth, float(effect.mean())):
+            held.setdefault(name, []).append(hit)
+    return identified / repeats, {name: float(np.mean(hits)) for name, hits in held.items()}
+
+
+def _curve_hits(curve: Curve, fit: SaturationFit, truth: Floats, shift: float) -> Iterator[tuple[str, float]]:
+    costs, c = np.array(curve.costs), curve.c
+    if not curve.bump:
+        yield from (
+            ("a", _inside(fit.a, max(curve.a - shift, 0.0))),
+            ("b", _inside(fit.b, curve.b)),
+            ("c", _inside(fit.c, c)),
+        )
+        gain = marginal_gain(fit, [costs[0]]).iloc[0]
+        yield "gain", gain["low"] <= 100 * curve.b * (1 - 2**-c) <= gain["high"]
+        knee, found = costs[0] * (100 * curve.b * (1 - 2**-c)) ** (1 / c), find_knee(fit)
+        low, high = found.low or 0.0, found.high or math.inf
+        yield "knee", low <= knee <= high
+        beyond = fit.predict(2 * costs[-1]).iloc[0]
+        yield (
+            "2x beyond",
+            beyond["low"] <= curve.a - shift + curve.b * (2 * costs[-1] / costs[0]) ** -c <= beyond["high"],
+        )
+    band = fit.predict(costs)
+    yield "band", float(((band["low"] <= truth - shift) & (truth - shift <= band["high"])).mean())
+
+
+def _inside(estimate: Estimate | None, truth: float) -> bool:
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return False
+    return estimate.low <= truth <= estimate.high
+
+
+def simulate_law(law: Law, repeats: int, seed: int) -> tuple[float, dict[str, float]]:
+    """As `simulate_curve`, for the exponents of a joint law over 18 networks."""
+    rng = np.random.default_rng(seed)
+    exponents = {"width": -0.36, "depth": -0.15, "resolution": -0.35}
+    grid = [(w, d, r) for w in (0.5, 0.7, 1.0) for d in (1, 2) for r in (128, 176, 224)]
+    networks = pd.DataFrame(grid, columns=["width", "depth", "resolution"])
+    mean = sum(power * np.log(networks[axis].to_numpy(dtype=float)) for axis, power in exponents.items())
+    table = networks.loc[networks.index.repeat(law.seeds)].reset_index(drop=True)
+    table["seed"] = np.tile(np.arange(law.seeds), len(networks))
+    held: Counts = {axis: [] for axis in exponents}
+    for _ in range(repeats):
+        own = mean + law.uneven * rng.standard_normal(len(networks))
+        noise = rng.standard_normal((len(networks), law.seeds)) + rng.standard_normal(law.seeds)
+        table["accuracy"] = 1 - np.exp(own[:, None] + law.noise * noise).ravel()
+        fit = fit_joint_law(table)
+        for axis, power in exponents.items():
+            held[axis].append(_inside(fit.terms[axis], power))
+    return 1.0, {axis: float(np.mean(hits)) for axis, hits in held.items()}
+
+
+def simulate_ranks(ranks: Ranks, repeats: int, seed: int) -> tuple[float, dict[str, float]]:
+    """As `simulate_curve`, for Kendall's tau and Spearman's rho of a normal pair (Kruskal 1958)."""
+    rng = np.random.default_rng(seed)
+    tau = 2 / math.pi * math.asin(ranks.correlation)
+    rho = 6 / math.pi * math.asin(ranks.correlation / 2)
+    held: Counts = {"kendall": [], "spearman": []}
+    for _ in range(repeats):
+        full = rng.standard_normal(ranks.networks)
+        own = math.sqrt(1 - ranks.correlation**2) * rng.standard_normal(ranks.networks)
+        table = pd.DataFrame({"proxy": ranks.correlation * full + own, "full": full})
+        found = rank_agreement(table, n_bootstrap=500)
+        held["kendall"].append(_inside(found.kendall, tau))
+        held["spearman"].append(_inside(found.spearman, rho))
+    return 1.0, {name: float(np.mean(hits)) for name, hits in held.items()}
+
+
+def simulate(scenario: Curve | Law | Ranks, repeats: int, seed: int) -> tuple[float, dict[str, float]]:
+    """Share of identified fits, and how often each of their intervals holds the truth."""
+    if isinstance(scenario, Curve):
+        return simulate_curve(scenario, repeats, seed)
+    return (
+        simulate_law(scenario, repeats, seed) if isinstance(scenario, Law) else simulate_ranks(scenario, repeats, seed)
+    )
+
+
+def main() -> None:
+    """Print one line per scenario and write the rows as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--curves", type=int, default=1000, help="simulated fits per row")
+    parser.add_argument("--seed", type=int, default=1, help="of the simulation")
+    parser.add_argument("--only", default="", help="only the rows whose name starts so: width, joint, ...")
+    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    options = parser.parse_args()
+    rows = []
+    scenarios: list[Curve | Law | Ranks] = [*curves(), *laws(), *ranks()]
+    for scenario in scenarios:
+        if not scenario.name.startswith(options.only):
+            continue
+        start = time.perf_counter()
+        identified, held = simulate(scenario, options.curves, options.seed)
+        seconds = time.perf_counter() - start
+        rows.append(
+            {**asdict(scenario), "curves": options.curves, "identified": identified, "held": held, "seconds": seconds}
+        )
+        shares = "  ".join(f"{name} {share:.1%}" for name, share in held.items())
+        print(
+            f"{scenario.name:10} seeds {scenario.seeds} noise {scenario.noise:g}  "
+            f"identified {identified:4.0%}  {shares}",
+            flush=True,
+        )
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

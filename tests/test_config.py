@@ -5,9 +5,21 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scalesearch.config import build, compose, conf_dir, data_choice, grid_settings, resumed_values, to_yaml
+from scalesearch.config import (
+    build,
+    compose,
+    conf_dir,
+    data_choice,
+    grid_settings,
+    resumed_values,
+    search_settings,
+    to_yaml,
+)
 from scalesearch.errors import BudgetError, ConfigError, DataError, InputError, UnitError, UnknownNameError
 from scalesearch.objective import Objective
+
+
+VERBS = {"grid": grid_settings, "search": search_settings}
 
 
 def settings(*overrides: str, **flags: object):  # type: ignore[no-untyped-def]
@@ -50,13 +62,24 @@ def test_debug_tiny_changes_other_groups() -> None:
     assert tiny.race.max_trainings is not None
 
 
+# overrides that a choice cannot do without
+NEEDED = {"evaluator=table": ["evaluator.path=results.csv"]}
+
+
 @pytest.mark.parametrize("path", sorted(conf_dir().rglob("*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_every_shipped_choice_composes(path: Path) -> None:
-    group = path.parent.name
-    if path.parent == conf_dir():
-        settings()
-    else:
-        settings(f"{group}={path.stem}")
+def test_every_shipped_choice_composes_with_some_verb(path: Path) -> None:
+    group, *inner = path.relative_to(conf_dir()).with_suffix("").parts
+    if not inner:
+        VERBS[group](compose(group))
+        return
+    choice = f"{group}={inner[-1]}"
+    made = 0
+    for verb, read in VERBS.items():
+        takes = f"- {group}: " in (conf_dir() / f"{verb}.yaml").read_text()
+        if takes and inner[0] in (inner[-1], verb):
+            read(compose(verb, [choice, *NEEDED.get(choice, [])]))
+            made += 1
+    assert made
 
 
 @pytest.mark.parametrize(
@@ -224,7 +247,7 @@ def test_a_resumed_run_takes_settings_that_change_no_result(tmp_path: Path, monk
     stored = compose("grid", ["debug=tiny", "data=imagefolder", "data.path=/old", "proxy.epochs=3", "engine.slots=7"])
     before = to_yaml(stored)
     overrides = ["engine.max_attempts=5", "minutes=1.5", "race.max_trainings=9", "verify=false", "data.path=moved"]
-    values = resumed_values(stored, overrides)
+    values = resumed_values("grid", stored, overrides)
     assert to_yaml(stored) == before
     assert (values["engine"]["name"], values["engine"]["slots"], values["engine"]["max_attempts"]) == ("ray", 7, 5)
     assert (values["minutes"], values["race"]["max_trainings"], values["verify"]) == (1.5, 9, False)
@@ -236,10 +259,10 @@ def test_a_resumed_run_takes_settings_that_change_no_result(tmp_path: Path, monk
 
 
 def test_a_resumed_run_takes_an_engine_as_a_whole() -> None:
-    values = resumed_values(compose("grid", ["engine.slots=7"]), ["engine.max_attempts=5", "engine=serial"])
+    values = resumed_values("grid", compose("grid", ["engine.slots=7"]), ["engine.max_attempts=5", "engine=serial"])
     chosen = grid_settings(values).engine
     assert (chosen.name, chosen.slots, chosen.max_attempts) == ("serial", 1, 5)
-    assert resumed_values({"seed": 4}, []) == {"seed": 4}
+    assert resumed_values("grid", {"seed": 4}, []) == {"seed": 4}
 
 
 @pytest.mark.parametrize(
@@ -248,7 +271,7 @@ def test_a_resumed_run_takes_an_engine_as_a_whole() -> None:
 )
 def test_a_resumed_run_refuses_what_would_change_results(override: str) -> None:
     with pytest.raises(ConfigError, match="resume takes only settings that change no result"):
-        resumed_values(compose("grid"), [override])
+        resumed_values("grid", compose("grid"), [override])
 
 
 @pytest.mark.parametrize(
@@ -256,4 +279,4 @@ def test_a_resumed_run_refuses_what_would_change_results(override: str) -> None:
 )
 def test_a_resumed_run_refuses_what_cannot_be_read(override: str) -> None:
     with pytest.raises(ConfigError):
-        resumed_values(compose("grid"), [override])
+        resumed_values("grid", compose("grid"), [override])

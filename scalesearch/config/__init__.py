@@ -1,8 +1,20 @@
 """From YAML files and command lines to frozen settings."""
 
+from scalesearch.config.axes import axes_settings
 from scalesearch.config.build import build
 from scalesearch.config.compose import compose, conf_dir, data_choice, to_yaml
 from scalesearch.config.grid import grid_settings
 from scalesearch.config.resume import resumed_values
+from scalesearch.config.search import search_settings
 
-__all__ = ["build", "compose", "conf_dir", "data_choice", "grid_settings", "resumed_values", "to_yaml"]
+__all__ = [
+    "axes_settings",
+    "build",
+    "compose",
+    "conf_dir",
+    "data_choice",
+    "grid_settings",
+    "resumed_values",
+    "search_settings",
+    "to_yaml",
+]

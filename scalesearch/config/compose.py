@@ -10,15 +10,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from scalesearch.config.axes import AxesConfig
 from scalesearch.config.build import dotted_keys, unknown_key
 from scalesearch.config.contradictions import refuse_contradictions
 from scalesearch.config.grid import GridConfig
+from scalesearch.config.search import SearchConfig
 from scalesearch.errors import ConfigError, DataError, InputError
 
 __all__ = ["compose", "conf_dir", "data_choice", "to_yaml"]
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
-_SHAPES: Final = {"grid": GridConfig}
+_SHAPES: Final = {"axes": AxesConfig, "grid": GridConfig, "search": SearchConfig}
 
 
 def conf_dir() -> Path:
@@ -69,6 +71,7 @@ def compose(
             )
         searchpath = [f"hydra.searchpath=[{_quoted('file://' + str(folder))}]"]
         folders.insert(0, folder)
+    overrides = [_of_verb(verb, text, folders) for text in overrides]
     refuse_contradictions(overrides, chosen | flags, folders)
     GlobalHydra.instance().clear()
     try:
@@ -133,6 +136,14 @@ def _check_overrides(overrides: Sequence[str]) -> None:
             raise ConfigError("hydra's own settings are not overridden here", value=text, way_out="use experiments/")
 
 
+def _of_verb(verb: str, override: str, folders: Sequence[Path]) -> str:
+    """debug=tiny means another file for every verb: debug/VERB/tiny.yaml."""
+    group, _, choice = override.partition("=")
+    if group == "debug" and any((folder / group / verb / f"{choice}.yaml").is_file() for folder in folders):
+        return f"{group}={verb}/{choice}"
+    return override
+
+
 def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
     *parents, last = dotted.split(".")
     for name in parents:
@@ -146,9 +157,12 @@ def _anchor(values: dict[str, Any]) -> None:
     for key in ("path", "root", "cache_dir"):
         if isinstance(data.get(key), str) and data[key]:
             data[key] = str(Path(data[key]).expanduser().absolute())
-    baseline = values.get("baseline")
-    if isinstance(baseline, str) and baseline.endswith(".json"):
-        values["baseline"] = str(Path(baseline).expanduser().absolute())
+    for key in ("baseline", "base"):
+        if isinstance(values.get(key), str) and values[key].endswith(".json"):
+            values[key] = str(Path(values[key]).expanduser().absolute())
+    evaluator = values.get("evaluator")
+    if isinstance(evaluator, dict) and isinstance(evaluator.get("path"), str):
+        evaluator["path"] = str(Path(evaluator["path"]).expanduser().absolute())
 
 
 def _quoted(text: str) -> str:
@@ -166,6 +180,7 @@ def _config_error(error: Exception, verb: str, overrides: Sequence[str]) -> Inpu
             return unknown_key(key, known)
         group, _, choice = override.partition("=")
         if "In" in text and f"'{group.lstrip('+')}/{choice}'" in text:
-            names = sorted(path.stem for path in (conf_dir() / group.lstrip("+")).glob("*.yaml"))
+            folder, _, choice = f"{group.lstrip('+')}/{choice}".rpartition("/")
+            names = sorted(path.stem for path in (conf_dir() / folder).glob("*.yaml"))
             return ConfigError(f"unknown choice for {group}", value=choice, way_out=f"choose from {', '.join(names)}")
     return ConfigError("the configuration cannot be composed", value=text[:200], way_out=f"scalesearch {verb} --help")

@@ -36,9 +36,9 @@ def refuse_contradictions(overrides: Sequence[str], flags: Mapping[str, Any], fo
     for key, value in typed:
         for group in _groups_set_by(key, value, folders):
             for other, choice in typed:
-                if other == group:
+                if other == group != key:  # a choice of curves= may set curves and more
                     raise ConfigError(
-                        f"{key}={value} sets the {group} itself",
+                        f"{key}={value.rpartition('/')[2]} sets the {group} itself",
                         value=f"{group}={choice}",
                         way_out=f"leave one of them out, or override single settings ({group}.KEY=VALUE)",
                     )

@@ -12,14 +12,18 @@ from scalesearch.errors import ConfigError
 __all__ = ["resumed_values"]
 
 # how and where a run is executed, how long, and where its data lie; GridSettings.identity leaves out the same
-_KEYS: Final = frozenset(
-    {"engine", "minutes", "verify", "race.max_trainings", "data.path", "data.root", "data.cache_dir"}
-)
-_WAYS: Final = "engine=, engine.KEY=, minutes=, race.max_trainings=, verify= and where data lie; else start a new run"
+_ALWAYS: Final = frozenset({"engine", "minutes", "race.max_trainings", "data.path", "data.root", "data.cache_dir"})
+_KEYS: Final = {
+    "axes": (_ALWAYS - {"race.max_trainings"})
+    | {"seeds.at_least", "seeds.at_most", "check.epochs", "check.points", "check.seeds", "share"}
+    | {"confidence", "points_per_doubling"},
+    "grid": _ALWAYS | {"verify"},
+    "search": _ALWAYS | {"trials", "evaluator.path"},
+}
 
 
-def resumed_values(stored: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The stored configuration of a grid with overrides of settings that change no result.
+def resumed_values(verb: str, stored: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The stored configuration of a run with overrides of settings that change no result.
 
     Raises:
         ConfigError: an override that would change results, or one that cannot be read.
@@ -29,11 +33,16 @@ def resumed_values(stored: Mapping[str, Any], overrides: Sequence[str]) -> dict[
         return values
     keys = [text.partition("=")[0] for text in overrides]
     for key, text in zip(keys, overrides, strict=True):
-        if key not in _KEYS and not key.startswith("engine."):
-            raise ConfigError("resume takes only settings that change no result", value=text, way_out=f"take {_WAYS}")
+        if key not in _KEYS[verb] and not key.startswith("engine."):
+            ways = ", ".join(f"{known}=" for known in sorted({"engine.KEY", *_KEYS[verb]}))
+            raise ConfigError(
+                "resume takes only settings that change no result",
+                value=text,
+                way_out=f"take {ways}; else start a new run",
+            )
     # the data set is the stored one, so that its own keys can be overridden
-    data = values.get("data")
-    composed = compose("grid", [*([f"data={data['name']}"] if isinstance(data, dict) else []), *overrides])
+    groups = [name for name in ("data", "evaluator") if isinstance(values.get(name), dict)]
+    composed = compose(verb, [*(f"{name}={values[name]['name']}" for name in groups), *overrides])
     for key in keys:
         target, source = values, composed
         *parents, last = key.split(".")

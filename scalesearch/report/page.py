@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Final
 
-import jinja2
 import pandas as pd
-import yaml
 
+from scalesearch.report.page_parts import as_sentence, data_uri, render_page, settings_text
 from scalesearch.report.page_tables import (
     candidates_table,
     facts,
@@ -47,21 +43,22 @@ def grid_page(
         figures: PNG bytes by name, shown in this order.
         config_yaml: the settings that repeat the run; the page shows only the last part of each path in them.
     """
-    return _template("grid.html").render(
+    return render_page(
+        "grid.html",
         title=f"Scaling grid: {summary['baseline']['name']} at {format_count(summary['target_macs'])}",
-        sentence=_as_sentence(str(summary["sentence"]), summary["winner"]["rules"]),
+        sentence=as_sentence(str(summary["sentence"]), summary["winner"]["rules"]),
         enough=summary["enough_evidence"],
         leaders=leaders_table(summary),
         region=region_words(summary["winner"]),
         folded=folded_words(summary["winner"]),
-        figures=[(name, _data_uri(png), _caption(name, summary, standings)) for name, png in figures.items()],
+        figures=[(name, data_uri(png), _caption(name, summary, standings)) for name, png in figures.items()],
         candidates=candidates_table(standings),
         family=family_table(summary["phi_preview"]),
         ratio=f"{summary['ratio']:g}",
         facts=facts(summary),
         proxy=proxy_words(summary),
-        warnings=[_as_sentence(warning) for warning in summary["warnings"]],
-        config=_without_folders(config_yaml),
+        warnings=[as_sentence(warning) for warning in summary["warnings"]],
+        config=settings_text(config_yaml),
     )
 
 
@@ -74,40 +71,3 @@ def _caption(name: str, summary: Mapping[str, Any], standings: pd.DataFrame) -> 
     if summary["constraint"] == "realised":
         return f"Every candidate costs about the same, {cost}. {words}"
     return f"The constraint is nominal, so that candidates really cost {cost}. {words}"
-
-
-def _without_folders(config_yaml: str) -> str:
-    """A page is passed on, and where things lie on this machine is nobody else's concern."""
-    try:
-        values = yaml.safe_load(config_yaml)
-    except yaml.YAMLError:
-        values = None
-    if not isinstance(values, dict):
-        return "# config.yaml could not be read when this page was made"
-    for holder, keys in ((values, ("baseline", "runs_dir")), (values.get("data"), ("path", "root", "cache_dir"))):
-        for key in keys:
-            if isinstance(holder, dict) and isinstance(holder.get(key), str):
-                holder[key] = Path(holder[key]).name or holder[key]
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-
-
-@cache
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("scalesearch.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
-
-
-def _data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
-
-
-def _as_sentence(text: str, names: Sequence[str] = ()) -> str:
-    """A text with a capital and a full stop; a name it begins with stays as it is."""
-    start = text[:1] if text.startswith(tuple(names)) else text[:1].upper()
-    return f"{start}{text[1:]}{'' if text.endswith('.') else '.'}"

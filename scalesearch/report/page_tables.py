@@ -13,19 +13,25 @@ from scalesearch.report.marks import coefficients_text, mark_of
 from scalesearch.units import format_count, format_seconds
 
 __all__ = [
+    "EVIDENCE_HEADS",
+    "MISSING",
     "Table",
     "candidates_table",
+    "count_cell",
+    "evidence_cells",
     "facts",
     "family_table",
     "folded_words",
     "leaders_table",
+    "number_cell",
     "proxy_words",
     "region_words",
+    "text_cell",
 ]
 
 MISSING: Final = "–"
 _MOST_LEADERS: Final = 12
-_EVIDENCE_HEADS: Final = ("accuracy", "95 % interval", "objective", "P(best)", "seeds")
+EVIDENCE_HEADS: Final = ("accuracy", "95 % interval", "objective", "P(best)", "seeds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Table:
 def leaders_table(summary: Mapping[str, Any]) -> Table:
     """The winner and all that cannot be told from it."""
     entries = [summary["winner"], *summary["ties"]]
-    heads = ("", "rule", "α", "β", "γ", "px", "MACs", "ratio", *_EVIDENCE_HEADS)
+    heads = ("", "rule", "α", "β", "γ", "px", "MACs", "ratio", *EVIDENCE_HEADS)
     rows = []
     for position, entry in enumerate(entries[:_MOST_LEADERS]):
         low, high = entry["accuracy_ci95"]
@@ -53,7 +59,7 @@ def leaders_table(summary: Mapping[str, Any]) -> Table:
         rule = ", ".join(entry["rules"])
         mark = "tied" if position else "best"
         words = ("winner" if len(entries) == 1 else "leads") if mark == "best" else "tied"
-        rows.append((mark, (words, rule, *_coefficients(entry), *_cost(entry), *_evidence(evidence))))
+        rows.append((mark, (words, rule, *_coefficients(entry), *_cost(entry), *evidence_cells(evidence))))
     more = len(entries) - _MOST_LEADERS
     note = f"{more} more are tied; the table of all candidates has them." if more > 0 else ""
     return Table(heads, tuple(rows), left=2, note=note)
@@ -63,19 +69,19 @@ def candidates_table(standings: pd.DataFrame) -> Table:
     """Every trained candidate, in the order of `standings`."""
     heads = (
         "#", "outcome", "rule", "α", "β", "γ", "px", "MACs", "ratio",
-        *_EVIDENCE_HEADS, "params", "fvcore MACs", "nominal", "why",
+        *EVIDENCE_HEADS, "params", "fvcore MACs", "nominal", "why",
     )  # fmt: skip
     words = {str(row["fingerprint"]): coefficients_text(row) for _, row in standings.iterrows()}
     rows = []
     for position, (_, row) in enumerate(standings.iterrows(), start=1):
-        outcome = _text(row["outcome"])
-        why = _text(row["why"])
+        outcome = text_cell(row["outcome"])
+        why = text_cell(row["why"])
         for fingerprint, coefficients in words.items():
             why = why.replace(fingerprint, coefficients)
-        mark = mark_of(outcome, _number(_adjusted(row)))
-        counts = (_count(row["params"]), _count(row["fvcore_macs"]), f"{row['nominal_product']:.2f}")
-        rule = _text(row["rule"]).replace("+", ", ")
-        cells = (str(position), outcome, rule, *_coefficients(row), *_cost(row), *_evidence(row), *counts, why)
+        mark = mark_of(outcome, number_cell(_adjusted(row)))
+        counts = (count_cell(row["params"]), count_cell(row["fvcore_macs"]), f"{row['nominal_product']:.2f}")
+        rule = text_cell(row["rule"]).replace("+", ", ")
+        cells = (str(position), outcome, rule, *_coefficients(row), *_cost(row), *evidence_cells(row), *counts, why)
         rows.append((mark.name, cells))
     return Table(heads, tuple(rows), left=3, left_last=1)
 
@@ -200,12 +206,13 @@ def _coefficients(row: Mapping[str, Any] | pd.Series[Any]) -> tuple[str, ...]:
 
 
 def _cost(row: Mapping[str, Any] | pd.Series[Any]) -> tuple[str, ...]:
-    return str(row["resolution"]), _count(row["macs"]), f"{row['realised_ratio']:.3f}×"
+    return str(row["resolution"]), count_cell(row["macs"]), f"{row['realised_ratio']:.3f}×"
 
 
-def _evidence(row: Mapping[str, Any] | pd.Series[Any]) -> tuple[str, ...]:
-    accuracy, low, high = (_number(row[name]) for name in ("accuracy_mean", "accuracy_low", "accuracy_high"))
-    objective, p_best = _number(_adjusted(row)), _number(row["p_best"])
+def evidence_cells(row: Mapping[str, Any] | pd.Series[Any]) -> tuple[str, ...]:
+    """What stands below `EVIDENCE_HEADS`."""
+    accuracy, low, high = (number_cell(row[name]) for name in ("accuracy_mean", "accuracy_low", "accuracy_high"))
+    objective, p_best = number_cell(_adjusted(row)), number_cell(row["p_best"])
     return (
         MISSING if math.isnan(accuracy) else f"{100 * accuracy:.1f} %",
         MISSING if math.isnan(low) else f"{100 * low:.1f} – {100 * high:.1f} %",
@@ -219,15 +226,17 @@ def _adjusted(row: Mapping[str, Any] | pd.Series[Any]) -> Any:
     return row["objective_adjusted"] if "objective_adjusted" in row else row["objective"]
 
 
-def _number(value: Any) -> float:
+def number_cell(value: Any) -> float:
+    """A number that may be missing; NaN then."""
     return math.nan if value is None else float(value)
 
 
-def _count(value: Any) -> str:
-    number = _number(value)
+def count_cell(value: Any) -> str:
+    """A count that may be missing."""
+    number = number_cell(value)
     return MISSING if math.isnan(number) else format_count(number)
 
 
-def _text(value: Any) -> str:
+def text_cell(value: Any) -> str:
     """An empty cell of a table that was read again is NaN."""
     return "" if value is None or value != value else str(value)

@@ -87,6 +87,12 @@ class Screen(ABC):
         self.refresh()
 
     @final
+    def searching(self, stage: str, done: int, planned: int, best: tuple[float, str] | None) -> None:
+        """A search goes on: `done` of `planned` trainings, and (objective, name) of the best so far."""
+        self._stage, self.n_done, self.n_planned, self.best = stage, done, planned, best
+        self.refresh()
+
+    @final
     def trained(self, name: str, seed: int, accuracy: float | None, seconds: float | None, error: str | None) -> None:
         """A training was committed."""
         self.n_done += 1

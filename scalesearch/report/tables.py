@@ -12,7 +12,7 @@ from scalesearch.arch.spec import NetSpec
 from scalesearch.store.run_list import RunInfo
 from scalesearch.units import format_count, format_seconds
 
-__all__ = ["candidate_table", "cost_report", "cost_table", "grid_words", "run_table"]
+__all__ = ["aligned", "candidate_table", "cost_report", "cost_table", "grid_words", "run_table"]
 
 
 def candidate_table(rows: Sequence[Mapping[str, Any]], *, others: int = 8) -> str:
@@ -48,7 +48,7 @@ def candidate_table(rows: Sequence[Mapping[str, Any]], *, others: int = 8) -> st
         )
         for row in shown
     ]
-    lines = [_aligned([header, *body])]
+    lines = [aligned([header, *body])]
     if more := len(rows) - len(shown):
         lines.append(f"... and {more} more that are not kept; all of them are in candidates.csv")
     return "\n".join(lines)
@@ -104,7 +104,7 @@ def cost_table(report: Mapping[str, Any]) -> str:
     ]
     lines = [
         f"{report['name']} at {report['resolution']} px",
-        _aligned([header, *body], left=2),
+        aligned([header, *body], left=2),
         f"macs         {report['macs']:>18,}  multiply-adds of convolutions and linear layers, one picture",
         f"params       {report['params']:>18,}",
         f"activations  {report['activations']:>18,}  outputs of the same layers",
@@ -144,12 +144,12 @@ def grid_words(summary: Mapping[str, Any], path: Path) -> str:
         [
             summary["sentence"],
             *(f"note: {warning}" for warning in summary["warnings"]),
-            _aligned([header, *body]),
+            aligned([header, *body]),
             *([f"... and {len(rows) - 12} more tied"] if len(rows) > 12 else []),
             "",
             "the family it implies (nominal: rounded as it comes; realised: resolution set so that counted MACs reach "
             f"{summary['ratio']:g}^phi times the baseline's):",
-            _aligned(family),
+            aligned(family),
             "",
             f"{summary['n_trials']} trainings in {format_seconds(summary['wall_seconds'])}"
             + (f", slots busy {used:.0%} of the time" if used is not None else ""),
@@ -190,10 +190,10 @@ def run_table(runs: Sequence[RunInfo], runs_dir: str) -> str:
         )
         for info in runs
     ]
-    return _aligned([header, *body], left=3)
+    return aligned([header, *body], left=3)
 
 
-def _aligned(rows: Sequence[Sequence[str]], *, left: int = 0) -> str:
+def aligned(rows: Sequence[Sequence[str]], *, left: int = 0) -> str:
     """Columns of equal width: the first `left` and the last flush left, the others right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     last = len(widths) - 1

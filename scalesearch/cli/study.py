@@ -1,0 +1,73 @@
+"""Runs the study of a verb: folder, screen, interrupts, and what is printed at the end."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from scalesearch.errors import InterruptedRun
+
+if TYPE_CHECKING:
+    from scalesearch.store.run_folder import RunFolder
+
+__all__ = ["STUDIES", "now", "run_folder", "run_study"]
+
+STUDIES = ("grid", "search")
+
+
+def run_study(verb: str, values: dict[str, Any], folder: RunFolder, *, as_json: bool) -> None:
+    """Run or continue the study of a verb and print what it found."""
+    from scalesearch.config import to_yaml
+    from scalesearch.report.screen import open_screen
+    from scalesearch.store.run_folder import plain_json
+
+    run, words = _runner(verb, values)
+    try:
+        summary = run(folder, to_yaml(values), open_screen())
+    except InterruptedRun as error:
+        typer.echo(_interrupted_words(folder.path), err=True)
+        raise typer.Exit(error.exit_code) from error
+    typer.echo(json.dumps(plain_json(summary), indent=2) if as_json else words(summary, folder.path))
+
+
+def _runner(verb: str, values: dict[str, Any]) -> tuple[Callable[..., dict[str, Any]], Callable[..., str]]:
+    """The study of a verb with its settings, and what puts its summary into words."""
+    if verb == "search":
+        from scalesearch.config import search_settings
+        from scalesearch.report.search_words import search_words
+        from scalesearch.studies.baseline import run_search
+
+        return partial(run_search, search_settings(values)), search_words
+    from scalesearch.config import grid_settings
+    from scalesearch.report.tables import grid_words
+    from scalesearch.studies.grid import run_grid
+
+    return partial(run_grid, grid_settings(values)), grid_words
+
+
+def run_folder(runs_dir: str | Path, verb: str, name: str) -> RunFolder:
+    """The folder of a run, checked and not created."""
+    from scalesearch.store.run_folder import RunFolder
+
+    return RunFolder.plan(runs_dir, verb, name)
+
+
+def now() -> str:
+    """A name for a run that was given none."""
+    return time.strftime("%Y%m%d-%H%M%S")
+
+
+def _interrupted_words(run: Path) -> str:
+    """A run that was stopped while its data were read has no folder yet."""
+    from scalesearch.store.run_folder import LEDGER_FILE
+
+    if not (run / LEDGER_FILE).exists():
+        return "interrupted before anything was started"
+    return f"interrupted; what was finished is kept. Continue with: scalesearch resume {shlex.quote(str(run))}"

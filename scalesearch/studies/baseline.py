@@ -1,0 +1,194 @@
+"""The search for a baseline: from a space and a budget to a network that is worth scaling.
+
+MnasNet (arXiv 1807.11626) and EfficientNet (arXiv 1905.11946, section 4) with ACC * (cost / T)^w: a strategy proposes,
+short trainings answer, and the best are trained again with fresh seeds, beside the network the space surrounds, before
+one of them is called best.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from scalesearch.data.prepare import check_source, prepare
+from scalesearch.engine.base import Engine
+from scalesearch.engine.create import create_engine
+from scalesearch.engine.execute import stream
+from scalesearch.engine.interrupts import Interrupts
+from scalesearch.errors import ConfigError
+from scalesearch.report.screen import Screen
+from scalesearch.search.registry import make_strategy
+from scalesearch.search.strategy import Strategy
+from scalesearch.store.run_folder import RunFolder
+from scalesearch.studies.baseline_files import write_outcome
+from scalesearch.studies.baseline_outcome import BaselineOutcome
+from scalesearch.studies.baseline_plan import BaselinePlan, plan_search
+from scalesearch.studies.baseline_settings import BaselineSettings
+from scalesearch.studies.baseline_work import BaselineWork
+from scalesearch.studies.budget import decided_budget
+from scalesearch.studies.evaluators import Evaluator, TableAnswers, Trainings
+from scalesearch.studies.finals import hold_finals
+from scalesearch.studies.guards import guard_data, guard_device
+from scalesearch.studies.search_loop import SearchLoop
+from scalesearch.studies.sessions import close_session, open_session
+from scalesearch.studies.trainings import check_pictures, enlarged, few_steps, trial_recipe
+from scalesearch.trial import TrialRecord
+
+__all__ = ["run_search"]
+
+# trainings whose durations decide how many fit the minutes
+_MEASURED = 4
+
+
+def run_search(settings: BaselineSettings, folder: RunFolder, config_yaml: str, screen: Screen) -> dict[str, Any]:
+    """Search, hold the finals and write; repeating it with the same folder continues where it stopped.
+
+    Args:
+        folder: planned, not opened.
+        config_yaml: the composed configuration, kept in the folder for `resume`.
+        screen: follows the run.
+
+    Returns:
+        What summary.json holds.
+
+    Raises:
+        InputError: anything wrong with the input; nothing has been written then.
+        InterruptedRun: SIGINT or SIGTERM; what was finished is committed.
+        TrialError: every training failed.
+    """
+    started = time.time()
+    _check_device(settings)
+    plan = plan_search(settings)
+    strategy = make_strategy(settings.strategy, plan.problem, settings.seed, **settings.strategy_options)
+    answer = plan.table.answer if plan.table else None
+    engine = create_engine(
+        replace(settings.engine, name="serial", slots=None) if answer else settings.engine, trial_fn=answer
+    )
+    warnings = _check_data(settings) if plan.table is None else ()
+    folder.precheck(settings.identity())
+    screen.say(plan.sentence())
+    for warning in warnings:
+        screen.say(f"note: {warning}")
+    with Interrupts(screen.interrupted) as stop, screen:
+        with stop.immediate():
+            evaluator = _evaluator(plan, screen)
+        with engine, folder.open(settings.identity(), config_yaml) as run:
+            for notice in run.notices:
+                screen.say(notice)
+            guard_data(run.ledger, evaluator.data)
+            work = BaselineWork(settings, plan.problem, plan.start, evaluator, run.ledger)
+            return _run(plan, work, strategy, run, engine, stop, screen, started, warnings)
+
+
+def _run(
+    plan: BaselinePlan,
+    work: BaselineWork,
+    strategy: Strategy,
+    run: RunFolder,
+    engine: Engine,
+    stop: Interrupts,
+    screen: Screen,
+    started: float,
+    warnings: tuple[str, ...],
+) -> dict[str, Any]:
+    """Search, race and write; `started` is when the command began."""
+    if not run.ledger.is_finished:
+        engine.start()
+    open_session(run.ledger, started, engine.slots)
+    loop = _search(work, strategy, engine, stop, screen)
+    finals = hold_finals(work, loop, engine, stop, screen)
+    records = [*loop.results.values(), *(finals.records.values() if finals else ())]
+    guard_device(records)
+    trained = any(record.started_at is not None and record.started_at >= started for record in records)
+    sessions = close_session(run.ledger, started, trained=trained)
+    outcome = BaselineOutcome(plan, work, loop.entries, loop.results, finals, sessions, warnings)
+    return write_outcome(run, outcome)
+
+
+def _search(work: BaselineWork, strategy: Strategy, engine: Engine, stop: Interrupts, screen: Screen) -> SearchLoop:
+    """Ask, train and tell until the budget is used up."""
+
+    def limit() -> int:
+        return _trainings(work, engine, loop.results)
+
+    loop = SearchLoop(work, strategy, work.ledger, limit)
+    best = _Best(work, loop, screen)
+    for record in loop.results.values():
+        screen.reused(record)
+    for record in stream(loop.take, engine, work.ledger, stop=stop):
+        loop.finished(record)
+        best.show(record, limit())
+    return loop
+
+
+def _trainings(work: BaselineWork, engine: Engine, results: Mapping[str, TrialRecord]) -> int:
+    """How many trainings the search may take: what fits its part of the minutes, once a few were timed."""
+    settings = work.settings
+    timed = [record.seconds for record in results.values() if record.seconds]
+    first = max(_MEASURED, 2 * engine.slots)
+    if settings.minutes is None or settings.evaluator.name == "table" or len(timed) < first:
+        return settings.trials
+    minutes = settings.minutes * (1 - settings.final_share)
+    return decided_budget(
+        work.ledger, minutes, engine.slots, timed[:first], at_least=first, at_most=settings.trials, key="search_budget"
+    )
+
+
+class _Best:
+    """The best so far, for the screen."""
+
+    def __init__(self, work: BaselineWork, loop: SearchLoop, screen: Screen):
+        self._work, self._loop, self._screen = work, loop, screen
+
+    def show(self, record: TrialRecord, planned: int) -> None:
+        """A training was committed."""
+        entry = next(entry for entry in self._loop.entries if entry.key == record.key)
+        values = {
+            other.fingerprint: value
+            for other in self._loop.entries
+            if other.key in self._loop.results
+            and (value := self._work.objective(self._loop.results[other.key].accuracy, other.cost)) is not None
+        }
+        name = self._work.problem.space.decode(entry.point).name
+        best = max(values, key=lambda key: values[key], default=None)
+        spec = next((e for e in self._loop.entries if e.fingerprint == best), None)
+        self._screen.searching(
+            f"searching ({self._work.settings.strategy})",
+            len(self._loop.results) - 1,
+            planned,
+            None if best is None or spec is None else (values[best], self._work.problem.spec(spec.point).name),
+        )
+        self._screen.trained(name, 0, record.accuracy, record.seconds, record.error)
+
+
+def _check_device(settings: BaselineSettings) -> None:
+    """Refuse a latency that cannot be measured here, before anything is written."""
+    if settings.cost != "latency":
+        return
+    from scalesearch.nets.isolation import resolve_device
+
+    how = settings.latency
+    if min(how.batch, how.threads) < 1 or how.repeats < 2 or how.warmup < 0:
+        raise ConfigError("latency needs batch and threads of at least 1, and repeats of at least 2", value=how)
+    resolve_device(how.device)
+
+
+def _check_data(settings: BaselineSettings) -> tuple[str, ...]:
+    """Warnings about the pictures; a data set that cannot be used is refused."""
+    info = check_source(settings.data)
+    check_pictures(settings.proxy, settings.recipe, info)
+    recipe = trial_recipe(settings.proxy, settings.recipe, info.n_train)
+    return (*enlarged(settings.proxy.resolution, info), *few_steps(recipe, info))
+
+
+def _evaluator(plan: BaselinePlan, screen: Screen) -> Evaluator:
+    """The table, or trainings on pictures that are decoded now."""
+    if plan.table is not None:
+        return TableAnswers(plan.table)
+    settings = plan.settings
+    data = prepare(settings.data, side=settings.proxy.resolution, progress=screen.stage)
+    evaluator = Trainings(settings.proxy, settings.recipe, data, plan.space.base.resolution, settings.seed)
+    evaluator.shrunk(plan.space.base)  # refuses a proxy that is too small
+    return evaluator

@@ -1,0 +1,63 @@
+"""Every ask of a search, written down before it is trained, so that a continued search is the same search."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from scalesearch.arch.space import Point
+from scalesearch.store.ledger import Ledger
+
+__all__ = ["Entry", "SearchLog"]
+
+_PREFIX: Final = "ask/"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One ask.
+
+    Attributes:
+        number: counted from 0.
+        point: the network, in the search space.
+        fingerprint: of the network.
+        rung: 0 for a new network, more for one that was promoted to longer training.
+        key: of its trial; None where it is not trained.
+        told: results that the strategy knew when it was asked.
+        duplicates: proposals passed over because their network had been asked for.
+        over_budget: proposals passed over because of the hard budget.
+        cost: in the unit of the search's target.
+        skipped: why it is not trained; "" where it is.
+    """
+
+    number: int
+    point: Point
+    fingerprint: str
+    rung: int
+    key: str | None
+    told: int
+    duplicates: int
+    over_budget: int
+    cost: float
+    skipped: str = ""
+
+
+class SearchLog:
+    """The asks of one run in its ledger, in order."""
+
+    def __init__(self, ledger: Ledger):
+        self._ledger = ledger
+        self.entries = list(self._stored())
+
+    def add(self, entry: Entry) -> None:
+        """Write an ask down; it is on disk when this returns."""
+        assert entry.number == len(self.entries), entry
+        self._ledger.set_meta(f"{_PREFIX}{entry.number:07d}", json.dumps(asdict(entry)))
+        self.entries.append(entry)
+
+    def _stored(self) -> Iterator[Entry]:
+        for _, text in self._ledger.meta_items(_PREFIX):
+            values = json.loads(text)
+            yield Entry(**{**values, "point": tuple(values["point"])})

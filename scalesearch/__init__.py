@@ -22,9 +22,13 @@ _HOME = {
     "build_net": "scalesearch.nets.build",
     "catalog_names": "scalesearch.arch.catalog",
     "cost_of": "scalesearch.arch.cost",
+    "from_timm": "scalesearch.emit.state_dicts",
+    "from_torchvision": "scalesearch.emit.state_dicts",
     "load_run": "scalesearch.store.run",
     "load_spec": "scalesearch.arch.catalog",
     "scale_net": "scalesearch.arch.scaling",
+    "to_timm": "scalesearch.emit.state_dicts",
+    "to_torchvision": "scalesearch.emit.state_dicts",
 }
 
 __all__ = [
@@ -39,9 +43,13 @@ __all__ = [
     "build_net",
     "catalog_names",
     "cost_of",
+    "from_timm",
+    "from_torchvision",
     "load_run",
     "load_spec",
     "scale_net",
+    "to_timm",
+    "to_torchvision",
     "__version__",
 ]
 
@@ -50,6 +58,7 @@ if TYPE_CHECKING:
     from scalesearch.arch.cost import Cost, cost_of
     from scalesearch.arch.scaling import CompoundCoefficients, Rounding, scale_net
     from scalesearch.arch.spec import NetSpec, StageSpec
+    from scalesearch.emit.state_dicts import from_timm, from_torchvision, to_timm, to_torchvision
     from scalesearch.errors import InputError, ScaleSearchError
     from scalesearch.nets.build import build_net
     from scalesearch.objective import Objective

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scalesearch.arch.spec import BlockSpec, NetSpec, StageSpec
+from scalesearch.arch.blocks import SUM_KINDS, BlockSpec, StageSpec
+from scalesearch.arch.spec import POOL_KERNEL_SIZE, NetSpec
 
 __all__ = ["Cost", "PartCost", "block_cost", "cost_of", "part_costs"]
 
@@ -34,7 +35,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class PartCost:
-    """One row of the cost table: stem, a stage, head or classifier."""
+    """One row of the cost table: stem, its pool (which costs nothing here), a stage, head or classifier."""
 
     name: str
     kind: str
@@ -78,7 +79,9 @@ def _block(block: BlockSpec, side: int) -> _Counts:
     """One block on an input of `side` x `side` px: the sum of its layers."""
     out = out_side(side, block.stride)
     mid, width, k = block.mid_width, block.width, block.kernel_size
-    if block.kind == "conv":
+    if block.kind in SUM_KINDS:
+        layers = _sum_layers(block, side, out)
+    elif block.kind == "conv":
         layers = [_conv(block.in_width, width, k, out), _squeeze_excite(width, block.se_width)]
     else:
         layers = [_squeeze_excite(mid, block.se_width), _conv(mid, width, 1, out)]
@@ -90,6 +93,18 @@ def _block(block: BlockSpec, side: int) -> _Counts:
             layers.append(_conv(block.in_width, mid, 1, side))
     macs, params, activations = map(sum, zip(*layers, strict=True))
     return macs, params, activations
+
+
+def _sum_layers(block: BlockSpec, side: int, out: int) -> list[_Counts]:
+    """The layers of a basic or bottleneck block, and the projection of its input where shapes differ."""
+    mid, width, k = block.mid_width, block.width, block.kernel_size
+    if block.kind == "basic":
+        layers = [_conv(block.in_width, mid, k, out), _conv(mid, width, k, out)]
+    else:
+        layers = [_conv(block.in_width, mid, 1, side), _conv(mid, mid, k, out), _conv(mid, width, 1, out)]
+    if block.projects:
+        layers.append(_conv(block.in_width, width, 1, out))
+    return layers
 
 
 def _stage(stage: StageSpec, in_width: int, side: int, activation: str) -> _Counts:
@@ -109,7 +124,7 @@ def block_cost(block: BlockSpec, side: int) -> Cost:
 
 
 def part_costs(spec: NetSpec, *, resolution: int | None = None) -> tuple[PartCost, ...]:
-    """The network part by part: stem, every stage, head, classifier.
+    """The network part by part: stem, its pool, every stage, head, classifier.
 
     Args:
         resolution: input side in px instead of the spec's own.
@@ -123,6 +138,9 @@ def part_costs(spec: NetSpec, *, resolution: int | None = None) -> tuple[PartCos
     k = spec.stem_kernel_size
     stem = Cost(*_conv(spec.in_channels, spec.stem_width, k, side))
     parts = [PartCost("stem", "conv", k, spec.stem_stride, spec.stem_width, 1, side, stem)]
+    if spec.stem_pool:
+        side = out_side(side, 2)
+        parts.append(PartCost("pool", "max_pool", POOL_KERNEL_SIZE, 2, spec.stem_width, 1, side, Cost()))
     in_width = spec.stem_width
     for index, stage in enumerate(spec.stages, start=1):
         cost = Cost(*_stage(stage, in_width, side, spec.activation))
@@ -150,6 +168,8 @@ def cost_of(spec: NetSpec, *, resolution: int | None = None) -> Cost:
         spec = spec.with_(resolution=resolution)
     side = out_side(spec.resolution, spec.stem_stride)
     layers = [_conv(spec.in_channels, spec.stem_width, spec.stem_kernel_size, side)]
+    if spec.stem_pool:
+        side = out_side(side, 2)
     in_width = spec.stem_width
     for stage in spec.stages:
         layers.append(_stage(stage, in_width, side, spec.activation))

@@ -1,4 +1,4 @@
-"""What a network is: frozen values that describe stages, and the blocks those stages realise.
+"""What a network is: frozen values that describe a whole classifier (its stages and blocks: `arch.blocks`).
 
 A `NetSpec` is always *realised*: every width, depth and resolution is the integer that will be built.
 Scaling (`arch.scaling`) turns one realised spec into another. Two specs that realise the same blocks
@@ -15,116 +15,21 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any, Final
 
+from scalesearch.arch.blocks import ACTIVATIONS, BLOCK_KINDS, MAX_DEPTH, MAX_WIDTH, BlockSpec, StageSpec
 from scalesearch.arch.checks import check_bool, check_int, check_keys, check_name, check_odd, check_real
 from scalesearch.errors import SpecError
 
-__all__ = ["ACTIVATIONS", "BLOCK_KINDS", "BlockSpec", "NetSpec", "StageSpec"]
-
-BLOCK_KINDS: Final = ("mbconv", "depthwise_separable", "fused_mbconv", "conv")
-ACTIVATIONS: Final = ("silu", "relu", "relu6", "hard_swish", "identity")
+__all__ = ["ACTIVATIONS", "BLOCK_KINDS", "MAX_DEPTH", "POOL_KERNEL_SIZE", "BlockSpec", "NetSpec", "StageSpec"]
 
 SCHEMA_VERSION: Final = 1
-_MAX_WIDTH: Final = 1 << 20
-MAX_DEPTH: Final = 10_000
+#: side of the stem's max pool, px; its stride is 2
+POOL_KERNEL_SIZE: Final = 3
 _MAX_RESOLUTION: Final = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
-class BlockSpec:
-    """One realised block, in canonical form: what `nets` builds and `cost` counts.
-
-    `kind` is canonical: an MBConv without expansion is a depthwise-separable block and a fused MBConv
-    without expansion is a plain convolution, because they realise the same layers.
-    `se_width` is 0 without squeeze-excite; `residual` says that the input is added to the output.
-    """
-
-    kind: str
-    in_width: int
-    mid_width: int
-    width: int
-    kernel_size: int
-    stride: int
-    se_width: int
-    activation: str
-    residual: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StageSpec:
-    """A run of `depth` equal blocks; only the first one strides and changes the width.
-
-    Args:
-        kind: one of `BLOCK_KINDS`.
-        kernel_size: odd side of the depthwise (or full) kernel, in pixels.
-        stride: 1 or 2, of the first block.
-        width: output channels of every block.
-        depth: number of blocks.
-        expansion_ratio: hidden over input channels; 1 for "depthwise_separable" and "conv".
-        se_ratio: squeeze-excite width over the block's INPUT channels; 0 turns it off.
-        skip: add the input where stride is 1 and the widths agree.
-        activation: overrides the network's activation in this stage.
-
-    Raises:
-        SpecError: a value outside these rules.
-    """
-
-    kind: str
-    kernel_size: int
-    stride: int
-    width: int
-    depth: int
-    expansion_ratio: float = 1.0
-    se_ratio: float = 0.0
-    skip: bool = True
-    activation: str | None = None
-
-    def __post_init__(self) -> None:
-        check_name("block kind", self.kind, BLOCK_KINDS)
-        if self.activation is not None:
-            check_name("activation", self.activation, ACTIVATIONS)
-        check_int("kernel_size", self.kernel_size, 1, 31)
-        check_odd("kernel_size", self.kernel_size)
-        check_int("stride", self.stride, 1, 2)
-        check_int("width", self.width, 1, _MAX_WIDTH)
-        check_int("depth", self.depth, 1, MAX_DEPTH)
-        check_real("expansion_ratio", self.expansion_ratio, 0.125, 64)
-        check_real("se_ratio", self.se_ratio, 0, 1)
-        check_bool("skip", self.skip)
-        if self.kind in ("depthwise_separable", "conv") and self.expansion_ratio != 1:
-            raise SpecError(
-                f"a {self.kind} stage has expansion_ratio 1",
-                value=self.expansion_ratio,
-                way_out="use kind mbconv or fused_mbconv for expansion",
-            )
-
-    def block(self, in_width: int, *, first: bool, activation: str) -> BlockSpec:
-        """The realised block that follows `in_width` channels, the stage's first or a later one."""
-        stride = self.stride if first else 1
-        # hidden channels: c_mid = round(e * c_in)
-        mid_width = max(1, round(self.expansion_ratio * in_width))
-        kind = self.kind
-        if kind == "mbconv" and self.expansion_ratio == 1:
-            kind = "depthwise_separable"
-        elif kind == "fused_mbconv" and self.expansion_ratio == 1:
-            kind = "conv"
-        # squeeze width: max(1, int(ratio * c_in)), as in the released EfficientNet code
-        se_width = max(1, int(self.se_ratio * in_width)) if self.se_ratio > 0 else 0
-        return BlockSpec(
-            kind=kind,
-            in_width=in_width,
-            mid_width=self.width if kind == "conv" else mid_width,
-            width=self.width,
-            kernel_size=self.kernel_size,
-            stride=stride,
-            se_width=se_width,
-            activation=self.activation or activation,
-            residual=self.skip and stride == 1 and in_width == self.width,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class NetSpec:
-    """A whole image classifier: stem convolution, stages, 1x1 head convolution, pooling, linear layer.
+    """A whole image classifier: stem convolution (and max pool), stages, 1x1 head convolution, pooling, linear layer.
 
     Args:
         name: how people call it; not part of the fingerprint.
@@ -141,6 +46,7 @@ class NetSpec:
         drop_path: stochastic depth rate of the last block; block i of n gets `drop_path * i / n`.
         norm_eps: batch-norm epsilon.
         norm_momentum: batch-norm momentum in torch's sense.
+        stem_pool: a 3x3 max pool with stride 2 after the stem convolution (ResNet).
 
     Raises:
         SpecError: a value outside these rules, or a resolution below the total stride.
@@ -160,6 +66,7 @@ class NetSpec:
     drop_path: float = 0.2
     norm_eps: float = 1e-3
     norm_momentum: float = 0.01
+    stem_pool: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -169,9 +76,9 @@ class NetSpec:
             raise SpecError("stages must be a tuple of stages", value=type(self.stages).__name__)
         if not 1 <= len(self.stages) <= 64:
             raise SpecError("a network has 1 to 64 stages", value=len(self.stages))
-        check_int("stem_width", self.stem_width, 1, _MAX_WIDTH)
-        check_int("head_width", self.head_width, 0, _MAX_WIDTH)
-        check_int("num_classes", self.num_classes, 1, _MAX_WIDTH)
+        check_int("stem_width", self.stem_width, 1, MAX_WIDTH)
+        check_int("head_width", self.head_width, 0, MAX_WIDTH)
+        check_int("num_classes", self.num_classes, 1, MAX_WIDTH)
         check_int("in_channels", self.in_channels, 1, 1024)
         check_int("stem_stride", self.stem_stride, 1, 2)
         check_int("stem_kernel_size", self.stem_kernel_size, 1, 31)
@@ -180,6 +87,7 @@ class NetSpec:
         check_real("drop_path", self.drop_path, 0, 0.99)
         check_real("norm_eps", self.norm_eps, 1e-12, 1)
         check_real("norm_momentum", self.norm_momentum, 1e-6, 1)
+        check_bool("stem_pool", self.stem_pool)
         check_int("resolution", self.resolution, 1, _MAX_RESOLUTION)
         if self.resolution < self.total_stride:
             raise SpecError(
@@ -191,7 +99,8 @@ class NetSpec:
     @property
     def total_stride(self) -> int:
         """Product of all strides: input pixels per pixel of the last feature map."""
-        return self.stem_stride * math.prod(stage.stride for stage in self.stages)
+        pool_stride = 2 if self.stem_pool else 1
+        return self.stem_stride * pool_stride * math.prod(stage.stride for stage in self.stages)
 
     @property
     def depths(self) -> tuple[int, ...]:
@@ -226,8 +135,12 @@ class NetSpec:
         """A copy with some fields replaced."""
         return replace(self, **changes)
 
-    def for_small_inputs(self, *, stem_stride: int = 1, unstrided_stages: tuple[int, ...] = ()) -> NetSpec:
+    def for_small_inputs(
+        self, *, stem_stride: int = 1, stem_pool: bool = True, unstrided_stages: tuple[int, ...] = ()
+    ) -> NetSpec:
         """A copy for small pictures: another stem stride, and stages (counted from 0) that no longer stride.
+
+        `stem_pool=False` takes the stem's max pool away where there is one.
 
         Raises:
             SpecError: a stage index that does not exist.
@@ -242,14 +155,14 @@ class NetSpec:
         stages = tuple(
             replace(stage, stride=1) if index in unstrided_stages else stage for index, stage in enumerate(self.stages)
         )
-        return replace(self, stem_stride=stem_stride, stages=stages)
+        return replace(self, stem_stride=stem_stride, stem_pool=self.stem_pool and stem_pool, stages=stages)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; `from_dict` reads them back to an equal spec."""
         values: dict[str, Any] = {"schema": SCHEMA_VERSION}
         for field in fields(self):
             value = getattr(self, field.name)
-            values[field.name] = [_stage_dict(stage) for stage in value] if field.name == "stages" else value
+            values[field.name] = [stage.to_dict() for stage in value] if field.name == "stages" else value
         return values
 
     @classmethod
@@ -270,7 +183,7 @@ class NetSpec:
         stages = known["stages"]
         if not isinstance(stages, list):
             raise SpecError("stages must be a list", value=type(stages).__name__)
-        known["stages"] = tuple(_stage_from_dict(stage) for stage in stages)
+        known["stages"] = tuple(StageSpec.from_dict(stage) for stage in stages)
         return cls(**known)
 
     def to_json(self) -> str:
@@ -309,6 +222,9 @@ def _blocks(stages: tuple[StageSpec, ...], in_width: int, activation: str) -> It
 def _fingerprint(values: tuple[Any, ...]) -> str:
     given = dict(zip(_REALISED, values, strict=True))
     stages = given.pop("stages")
+    # left out where it is off, because networks were known by their fingerprints before there was a pool
+    if not given["stem_pool"]:
+        del given["stem_pool"]
     # numbers that compare equal (1 and 1.0) must give the same text
     realised = {name: float(value) if isinstance(value, int | float) else value for name, value in given.items()}
     realised["blocks"] = [
@@ -322,15 +238,3 @@ def _fingerprint(values: tuple[Any, ...]) -> str:
 
 _BLOCK_FIELDS: Final = tuple(field.name for field in fields(BlockSpec))
 _KEYS: Final = frozenset({"schema", *(field.name for field in fields(NetSpec))})
-_STAGE_KEYS: Final = frozenset(field.name for field in fields(StageSpec))
-
-
-def _stage_from_dict(values: object) -> StageSpec:
-    known: dict[str, Any] = check_keys(
-        values, "a stage", known=_STAGE_KEYS, required=("kind", "kernel_size", "stride", "width", "depth")
-    )
-    return StageSpec(**known)
-
-
-def _stage_dict(stage: StageSpec) -> dict[str, Any]:
-    return {field.name: getattr(stage, field.name) for field in fields(stage)}

@@ -1,4 +1,4 @@
-"""The torch modules a network is made of: convolution with norm, squeeze-excite, and the four kinds of block.
+"""The torch modules a network is made of: convolution with norm, squeeze-excite, and the kinds of block.
 
 Every module maps a float tensor (batch, channels, height, width) to another one. Padding is kernel_size // 2 on
 every side, so that the output side is ceil(input side / stride). Convolutions before a norm have no bias.
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scalesearch.arch.spec import BlockSpec
+from scalesearch.arch.blocks import SUM_KINDS, BlockSpec
 from scalesearch.nets.small_maps import DepthwiseConv2d, PointwiseConv2d
 
 __all__ = ["Block", "ConvNormAct", "DropPath", "NormSettings", "SqueezeExcite", "global_average", "make_block"]
@@ -127,23 +127,31 @@ class Block(nn.Module):
     Args:
         spec: the realised block.
         layers: the chain, in order; its names are those of the state dict.
+        norm: of the projection, where the spec projects the input to the output's shape.
         drop_path: stochastic depth rate of the branch; without effect where nothing is added.
     """
 
-    def __init__(self, spec: BlockSpec, layers: OrderedDict[str, nn.Module], *, drop_path: float):
+    def __init__(self, spec: BlockSpec, layers: OrderedDict[str, nn.Module], *, norm: NormSettings, drop_path: float):
         super().__init__()
         self.spec = spec
         for name, layer in layers.items():
             self.add_module(name, layer)
         self._chain = tuple(layers)
         self.drop_path = DropPath(drop_path if spec.residual else 0.0)
+        self.shortcut = self.activation = None
+        if spec.projects:
+            self.shortcut = ConvNormAct(spec.in_width, spec.width, kernel_size=1, stride=spec.stride, norm=norm)
+        if spec.kind in SUM_KINDS:
+            self.activation = _ACTIVATIONS[spec.activation]()
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_width, side, side) -> (batch, width, ceil(side / stride), ceil(side / stride))."""
         out = x
         for name in self._chain:
             out = self._modules[name](out)  # type: ignore[misc]
-        return x + self.drop_path(out) if self.spec.residual else out
+        if self.spec.residual:
+            out = (x if self.shortcut is None else self.shortcut(x)) + self.drop_path(out)
+        return out if self.activation is None else self.activation(out)
 
     @property
     def closing_norm(self) -> nn.BatchNorm2d | None:
@@ -162,8 +170,11 @@ def make_block(spec: BlockSpec, *, norm: NormSettings, drop_path: float = 0.0) -
         depthwise_separable: depthwise k x k, se, project 1x1.
         fused_mbconv: expand k x k, se, project 1x1 (arXiv 2104.00298).
         conv: conv k x k, se.
+        depthwise_separable_act: as depthwise_separable, with an activation after project (arXiv 1704.04861).
+        basic: conv1 k x k, conv2 k x k; bottleneck: reduce 1x1, conv k x k, expand 1x1 (arXiv 1512.03385). Both have
+            their last activation after the sum, and a shortcut 1x1 where shapes differ.
     """
-    return Block(spec, _LAYERS[spec.kind](spec, norm), drop_path=drop_path)
+    return Block(spec, _LAYERS[spec.kind](spec, norm), norm=norm, drop_path=drop_path)
 
 
 def _mbconv(spec: BlockSpec, norm: NormSettings) -> OrderedDict[str, nn.Module]:
@@ -182,9 +193,9 @@ def _depthwise_separable(spec: BlockSpec, norm: NormSettings) -> OrderedDict[str
         norm=norm,
         activation=spec.activation,
     )
-    return OrderedDict(
-        depthwise=depthwise, **_squeeze_excite(spec), project=ConvNormAct(mid, spec.width, kernel_size=1, norm=norm)
-    )
+    last = spec.activation if spec.kind == "depthwise_separable_act" else None
+    project = ConvNormAct(mid, spec.width, kernel_size=1, norm=norm, activation=last)
+    return OrderedDict(depthwise=depthwise, **_squeeze_excite(spec), project=project)
 
 
 def _fused_mbconv(spec: BlockSpec, norm: NormSettings) -> OrderedDict[str, nn.Module]:
@@ -212,6 +223,21 @@ def _conv(spec: BlockSpec, norm: NormSettings) -> OrderedDict[str, nn.Module]:
     return OrderedDict(conv=conv, **_squeeze_excite(spec))
 
 
+def _basic(spec: BlockSpec, norm: NormSettings) -> OrderedDict[str, nn.Module]:
+    k, mid = spec.kernel_size, spec.mid_width
+    conv1 = ConvNormAct(spec.in_width, mid, kernel_size=k, stride=spec.stride, norm=norm, activation=spec.activation)
+    return OrderedDict(conv1=conv1, conv2=ConvNormAct(mid, spec.width, kernel_size=k, norm=norm))
+
+
+def _bottleneck(spec: BlockSpec, norm: NormSettings) -> OrderedDict[str, nn.Module]:
+    mid, act = spec.mid_width, spec.activation
+    return OrderedDict(
+        reduce=ConvNormAct(spec.in_width, mid, kernel_size=1, norm=norm, activation=act),
+        conv=ConvNormAct(mid, mid, kernel_size=spec.kernel_size, stride=spec.stride, norm=norm, activation=act),
+        expand=ConvNormAct(mid, spec.width, kernel_size=1, norm=norm),
+    )
+
+
 def _squeeze_excite(spec: BlockSpec) -> dict[str, nn.Module]:
     if not spec.se_width:
         return {}
@@ -223,4 +249,7 @@ _LAYERS: Final = {
     "depthwise_separable": _depthwise_separable,
     "fused_mbconv": _fused_mbconv,
     "conv": _conv,
+    "depthwise_separable_act": _depthwise_separable,
+    "basic": _basic,
+    "bottleneck": _bottleneck,
 }

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from scalesearch.arch.spec import NetSpec
+from scalesearch.arch.spec import POOL_KERNEL_SIZE, NetSpec
 from scalesearch.nets.blocks import Block, ConvNormAct, NormSettings, global_average, make_block
 
 __all__ = ["ImageClassifier", "build_net", "initialise", "zero_init_residual"]
 
 
 class ImageClassifier(nn.Module):
-    """Stem, stages, head, global average pool, dropout, linear layer.
+    """Stem (and its max pool), stages, head, global average pool, dropout, linear layer.
 
     Args:
         spec: the network, already with the classes and channels it is to have.
@@ -33,6 +33,9 @@ class ImageClassifier(nn.Module):
             norm=norm,
             activation=spec.activation,
         )
+        self.pool = (
+            nn.MaxPool2d(POOL_KERNEL_SIZE, 2, padding=POOL_KERNEL_SIZE // 2) if spec.stem_pool else nn.Identity()
+        )
         rates = iter([drop_path * i / spec.depth for i in range(spec.depth)])
         self.stages = nn.Sequential(
             *(
@@ -50,7 +53,7 @@ class ImageClassifier(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Normalised pictures (batch, in_channels, side, side) -> logits (batch, num_classes)."""
-        features = self.head(self.stages(self.stem(pictures)))
+        features = self.head(self.stages(self.pool(self.stem(pictures))))
         logits: Tensor = self.classifier(self.dropout(global_average(features, training=self.training)))
         return logits
 

@@ -139,6 +139,22 @@ def test_a_base_outside_its_own_space_has_no_start() -> None:
     assert SPACES["around_mnasnet_b1"].start is not None
 
 
+@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v1"])
+def test_around_a_base_of_other_blocks_the_ops_take_their_place(name: str) -> None:
+    base = catalog_spec(name)
+    space = make_space(base, SpaceSettings())
+    assert space.start is None
+    with pytest.raises(
+        SpecError, match=rf"must hold stage 1 of the network, got StageSpec\(kind='{base.stages[0].kind}'"
+    ):
+        space.encode(base)
+    point = space.sample(Random(0))
+    spec = space.decode(point)
+    assert {stage.kind for stage in spec.stages} <= {kind for kind, _ in OPS.values()}
+    assert (spec.stem_pool, spec.total_stride) == (base.stem_pool, base.total_stride)
+    assert space.decode(space.encode(spec)) == spec
+
+
 @pytest.mark.parametrize(
     "stranger",
     [

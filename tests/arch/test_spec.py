@@ -43,6 +43,7 @@ def test_equal_fingerprints_mean_equal_cost_and_names_do_not_count(spec: NetSpec
         {"activation": "relu"},
         {"head_width": 0},
         {"dropout": 0.3},
+        {"stem_pool": True},
     ],
 )
 def test_every_field_of_the_network_is_in_the_fingerprint(change: dict[str, object]) -> None:
@@ -66,6 +67,42 @@ def test_what_realises_the_same_blocks_has_the_same_fingerprint() -> None:
     assert B0.with_(stages=split).fingerprint == B0.fingerprint
 
 
+def test_a_last_activation_that_is_the_identity_counts_as_none() -> None:
+    stage = StageSpec("depthwise_separable_act", 3, 1, 16, 1, activation="identity")
+    linear = replace(stage, kind="depthwise_separable")
+    fingerprints = {B0.with_(stages=(first, *B0.stages[1:])).fingerprint for first in (stage, linear)}
+    assert len(fingerprints) == 1
+    active = B0.with_(stages=(replace(stage, activation="relu"), *B0.stages[1:]))
+    assert active.fingerprint not in fingerprints
+
+
+def test_blocks_of_resnets() -> None:
+    first, second = next(iter(catalog_spec("resnet50").blocks()))[:2]
+    assert (first.in_width, first.mid_width, first.width, first.residual, first.projects) == (64, 64, 256, True, True)
+    assert (second.in_width, second.mid_width, second.projects) == (256, 64, False)
+    wide = [block for stage in catalog_spec("wide_resnet50_2").blocks() for block in stage]
+    assert {block.mid_width / block.width for block in wide} == {0.5}
+    plain = StageSpec("basic", 3, 2, 32, 1, skip=False).block(16, first=True, activation="relu")
+    assert not plain.residual
+    assert not plain.projects
+
+
+def test_a_residual_stage_has_no_squeeze_excite() -> None:
+    with pytest.raises(SpecError, match="se_ratio 0"):
+        StageSpec("basic", 3, 1, 16, 1, se_ratio=0.25)
+
+
+def test_the_stem_pool_halves_the_map_and_can_be_left_out() -> None:
+    net = catalog_spec("resnet18")
+    assert net.total_stride == 32
+    small = net.for_small_inputs(stem_pool=False)
+    assert (small.total_stride, small.stem_pool) == (8, False)
+    assert net.for_small_inputs().stem_pool
+    assert not B0.for_small_inputs().stem_pool
+    with pytest.raises(SpecError, match="stem_pool must be true or false"):
+        net.with_(stem_pool=1)
+
+
 def test_a_stage_without_activation_is_another_network_of_equal_cost() -> None:
     linear = B0.with_(stages=(replace(B0.stages[0], activation="identity"), *B0.stages[1:]))
     assert linear.fingerprint != B0.fingerprint
@@ -74,6 +111,10 @@ def test_a_stage_without_activation_is_another_network_of_equal_cost() -> None:
 
 def test_fingerprints_stay_what_ledgers_hold() -> None:
     assert B0.fingerprint == "bef7abba914ea9e2"
+    assert catalog_spec("mobilenet_v2").fingerprint == "2e6876c6c5419244"
+    # a spec that was written before there was a pool
+    older = {key: value for key, value in B0.to_dict().items() if key != "stem_pool"}
+    assert NetSpec.from_dict(older).fingerprint == B0.fingerprint
     # whole numbers given as floats and the other way round
     assert B0.with_(drop_path=0, dropout=0).fingerprint == B0.with_(drop_path=0.0, dropout=0.0).fingerprint
 

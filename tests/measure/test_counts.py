@@ -11,6 +11,7 @@ from strategies import net_specs
 from torch import nn
 
 from scalesearch.arch.catalog import catalog_spec
+from scalesearch.arch.cost import cost_of
 from scalesearch.arch.spec import NetSpec, StageSpec
 from scalesearch.errors import MissingPackageError, SpecError, VerificationError
 from scalesearch.measure.counts import fvcore_counts
@@ -26,6 +27,30 @@ def test_efficientnet_b0_counts_as_published() -> None:
     params, macs, activations = GOLDEN["efficientnet_b0"]
     assert (counts.params, counts.macs, counts.activations) == (params, macs, activations)
     assert counts.total > counts.macs  # batch norm is in fvcore's total
+
+
+# full size on one thread: 0.1 to 1 s each below the bound, up to minutes above
+QUICK_MACS = 1_000_000_000
+ALSO_QUICK = ("resnet50",)
+# its 476 GMACs at 800 px take fvcore more memory and time than they are worth: the same layers on smaller maps
+SMALLER = {"efficientnet_l2": 64}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if macs < QUICK_MACS or name in ALSO_QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name, (_, macs, _) in GOLDEN.items()
+    ],
+)
+def test_the_whole_catalog_counts_as_published(name: str) -> None:
+    params, macs, activations = GOLDEN[name]
+    spec = catalog_spec(name)
+    if name in SMALLER:
+        spec, macs = spec.with_(resolution=SMALLER[name]), cost_of(spec, resolution=SMALLER[name]).macs
+    counts = verify(spec)
+    assert (counts.params, counts.macs) == (params, macs)
+    assert activations is None or counts.activations == activations
 
 
 @pytest.mark.parametrize(

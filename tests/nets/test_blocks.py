@@ -15,6 +15,7 @@ LAYERS = {
     "depthwise_separable": ("depthwise", "se", "project"),
     "fused_mbconv": ("expand", "se", "project"),
     "conv": ("conv", "se"),
+    "depthwise_separable_act": ("depthwise", "se", "project"),
 }
 
 
@@ -46,6 +47,37 @@ def test_residual_adds_the_input_where_stride_and_widths_allow(kind: str) -> Non
     torch.testing.assert_close(with_skip(x), without(x) + x)
     assert not block_of(kind, stride=2).spec.residual
     assert not block_of(kind, width=12).spec.residual
+
+
+@pytest.mark.parametrize(
+    ("kind", "layers"), [("basic", ["conv1", "conv2"]), ("bottleneck", ["reduce", "conv", "expand"])]
+)
+@pytest.mark.parametrize(("stride", "width"), [(1, 8), (1, 12), (2, 8)])
+def test_residual_blocks_project_their_input_where_shapes_differ(
+    kind: str, layers: list[str], stride: int, width: int
+) -> None:
+    stage = StageSpec(kind, 3, stride, width, 1, expansion_ratio=0.5)
+    block = make_block(stage.block(8, first=True, activation="relu"), norm=NORM)
+    names = [name for name, _ in block.named_children() if name not in ("drop_path", "activation")]
+    assert names == [*layers, *(["shortcut"] if (stride, width) != (1, 8) else [])]
+    assert sum(p.numel() for p in block.parameters()) == block_cost(block.spec, 7).params
+    x = torch.randn(2, 8, 7, 7)
+    out = block(x)
+    assert out.shape == (2, width, -(-7 // stride), -(-7 // stride))
+    # a branch whose last norm is zero leaves the shortcut alone
+    assert block.closing_norm is not None
+    torch.nn.init.zeros_(block.closing_norm.weight)
+    shortcut = x if block.shortcut is None else block.shortcut(x)
+    torch.testing.assert_close(block(x), functional.relu(shortcut))
+
+
+def test_a_plain_basic_block_is_activated_and_adds_nothing() -> None:
+    stage = StageSpec("basic", 3, 1, 8, 1, skip=False)
+    block = make_block(stage.block(8, first=True, activation="relu"), norm=NORM).eval()
+    assert block.closing_norm is None
+    x = torch.randn(2, 8, 5, 5)
+    inner = block.get_submodule("conv2")(block.get_submodule("conv1")(x))
+    torch.testing.assert_close(block(x), functional.relu(inner))
 
 
 def test_squeeze_excite_is_two_convolutions_on_the_pooled_map() -> None:
@@ -90,5 +122,6 @@ def test_closing_norm_is_the_last_one_and_only_without_an_activation_after_it() 
     block = block_of("mbconv")
     assert block.closing_norm is block.project.norm  # type: ignore[union-attr]
     assert block_of("conv").closing_norm is None
+    assert block_of("depthwise_separable_act").closing_norm is None
     assert block_of("conv", se=0.0).closing_norm is None
     assert block_of("mbconv", stride=2).closing_norm is None

@@ -6,20 +6,30 @@ import pytest
 import yaml
 
 from scalesearch.config import (
+    axes_settings,
     build,
     compose,
     conf_dir,
     data_choice,
     grid_settings,
     resumed_values,
+    scale_settings,
     search_settings,
     to_yaml,
+    train_settings,
 )
+from scalesearch.config.pipeline import pipeline_of
 from scalesearch.errors import BudgetError, ConfigError, DataError, InputError, UnitError, UnknownNameError
 from scalesearch.objective import Objective
 
-
-VERBS = {"grid": grid_settings, "search": search_settings}
+VERBS = {
+    "axes": axes_settings,
+    "grid": grid_settings,
+    "run": pipeline_of,
+    "scale": scale_settings,
+    "search": search_settings,
+    "train": train_settings,
+}
 
 
 def settings(*overrides: str, **flags: object):  # type: ignore[no-untyped-def]
@@ -66,7 +76,11 @@ def test_debug_tiny_changes_other_groups() -> None:
 NEEDED = {"evaluator=table": ["evaluator.path=results.csv"]}
 
 
-@pytest.mark.parametrize("path", sorted(conf_dir().rglob("*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}")
+# experiment/ holds primary files of their own, which tests/test_experiments.py runs
+CHOICES = [path for path in sorted(conf_dir().rglob("*.yaml")) if path.parent.name != "experiment"]
+
+
+@pytest.mark.parametrize("path", CHOICES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_shipped_choice_composes_with_some_verb(path: Path) -> None:
     group, *inner = path.relative_to(conf_dir()).with_suffix("").parts
     if not inner:

@@ -71,10 +71,17 @@ def test_the_installed_wheel_runs_elsewhere(wheel: Path, tmp_path: Path) -> None
 DISTRIBUTIONS = {"PIL": "pillow", "hydra": "hydra-core", "yaml": "pyyaml"}
 # never imported by name: pandas writes Parquet with pyarrow, and searches will build on optuna
 NOT_IMPORTED = {"pyarrow", "optuna"}
+EXTRAS = ("export", "timm", "tensorboard")  # imported where they are needed, with an error that says what to install
 
 
 def test_what_is_imported_is_what_is_declared() -> None:
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = project["dependencies"]
+    optional = {
+        re.split(r"[\[<>=!~ ]", requirement)[0]
+        for extra in EXTRAS
+        for requirement in project["optional-dependencies"][extra]
+    }
     names = {re.split(r"[\[<>=!~ ]", requirement)[0] for requirement in declared}
     modules = set()
     for path in (ROOT / "scalesearch").rglob("*.py"):
@@ -84,7 +91,8 @@ def test_what_is_imported_is_what_is_declared() -> None:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 modules.add(node.module.split(".")[0])
     third_party = modules - set(sys.stdlib_module_names) - {"scalesearch"}
-    assert {DISTRIBUTIONS.get(module, module) for module in third_party} - NOT_IMPORTED == names - NOT_IMPORTED
+    imported = {DISTRIBUTIONS.get(module, module) for module in third_party}
+    assert imported - NOT_IMPORTED - optional == names - NOT_IMPORTED
     constrained = re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.M)
     assert names <= {name.lower() for name in constrained}
 

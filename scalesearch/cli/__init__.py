@@ -3,7 +3,8 @@
 Exit codes: 0 done, 1 failed, 2 the user's input was wrong (one line, no traceback), 130 or 143 interrupted.
 """
 
-from scalesearch.cli import grid, networks, runs, search  # noqa: F401 - each registers its verbs, in this order
+# each registers its verbs, in this order
+from scalesearch.cli import axes, emit, grid, networks, report, run, runs, scale, search, train  # noqa: F401
 from scalesearch.cli.app import app
 from scalesearch.cli.entry import main
 

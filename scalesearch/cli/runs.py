@@ -1,8 +1,9 @@
-"""`scalesearch resume` and `scalesearch runs`."""
+"""`scalesearch resume`, `scalesearch runs` and `scalesearch runs export`."""
 
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -35,12 +36,40 @@ def resume(
     run_study(verb, values, run_folder(path.parent.parent, path.parent.name, path.name), as_json=as_json)
 
 
-@app.command()
-def runs(runs_dir: RunsDir = "runs", as_json: AsJson = False) -> None:
-    """List the runs and how they stand."""
+_runs = typer.Typer(invoke_without_command=True, rich_markup_mode=None, add_completion=False)
+app.add_typer(_runs, name="runs")
+
+
+@_runs.callback()
+def runs(context: typer.Context, runs_dir: RunsDir = "runs", as_json: AsJson = False) -> None:
+    """List the runs and how they stand; `runs export` writes one for other viewers."""
+    if context.invoked_subcommand is not None:
+        return
     from scalesearch.report.tables import run_table
     from scalesearch.store.run_list import list_runs
 
     found = list_runs(runs_dir)
     rows = [asdict(info) | {"path": str(info.path)} for info in found]
     typer.echo(json.dumps(rows, indent=2) if as_json else run_table(found, runs_dir))
+
+
+@_runs.command()
+def export(
+    run: Annotated[str, typer.Argument(help="A run's folder, or VERB/NAME below the runs folder.")],
+    to: Annotated[str, typer.Option(help="optuna (for optuna-dashboard), tensorboard, csv or parquet.")],
+    out: Annotated[Path, typer.Option(help="The new file, or the new folder for tensorboard.")],
+    runs_dir: RunsDir = "runs",
+    as_json: AsJson = False,
+) -> None:
+    """Write the trainings of a finished run for another tool; nothing that exists is replaced."""
+    from scalesearch.store.export import export_run
+    from scalesearch.store.finished import finished_run, run_at
+
+    path = export_run(finished_run(run_at(run, runs_dir)), to, out)
+    opened = {
+        "optuna": f"optuna-dashboard sqlite:///{path}",
+        "tensorboard": f"tensorboard --logdir {shlex.quote(str(path))}",
+    }.get(to)
+    values = {"path": str(path), "to": to, "open_with": opened}
+    words = f"{path}\nopen it with: {opened}" if opened else str(path)
+    typer.echo(json.dumps(values, indent=2) if as_json else words)

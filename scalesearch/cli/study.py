@@ -17,34 +17,57 @@ from scalesearch.errors import InterruptedRun
 if TYPE_CHECKING:
     from scalesearch.store.run_folder import RunFolder
 
-__all__ = ["STUDIES", "now", "run_folder", "run_study"]
+__all__ = ["STUDIES", "now", "run_folder", "run_study", "study_summary"]
 
-STUDIES = ("grid", "search")
+STUDIES = ("axes", "grid", "search", "train")
 
 
 def run_study(verb: str, values: dict[str, Any], folder: RunFolder, *, as_json: bool) -> None:
     """Run or continue the study of a verb and print what it found."""
-    from scalesearch.config import to_yaml
-    from scalesearch.report.screen import open_screen
     from scalesearch.store.run_folder import plain_json
 
-    run, words = _runner(verb, values)
+    summary = study_summary(verb, values, folder)
+    words = _runner(verb, values)[1]
+    typer.echo(json.dumps(plain_json(summary), indent=2) if as_json else words(summary, folder.path))
+
+
+def study_summary(verb: str, values: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
+    """Run or continue the study of a verb; returns what summary.json holds.
+
+    Raises:
+        typer.Exit: interrupted; how to continue was printed.
+    """
+    from scalesearch.config import to_yaml
+    from scalesearch.report.screen import open_screen
+
+    run, _ = _runner(verb, values)
     try:
-        summary = run(folder, to_yaml(values), open_screen())
+        return run(folder, to_yaml(values), open_screen())
     except InterruptedRun as error:
         typer.echo(_interrupted_words(folder.path), err=True)
         raise typer.Exit(error.exit_code) from error
-    typer.echo(json.dumps(plain_json(summary), indent=2) if as_json else words(summary, folder.path))
 
 
 def _runner(verb: str, values: dict[str, Any]) -> tuple[Callable[..., dict[str, Any]], Callable[..., str]]:
     """The study of a verb with its settings, and what puts its summary into words."""
+    if verb == "axes":
+        from scalesearch.config import axes_settings
+        from scalesearch.report.axes_words import axes_words
+        from scalesearch.studies.axes import run_axes
+
+        return partial(run_axes, axes_settings(values)), axes_words
     if verb == "search":
         from scalesearch.config import search_settings
         from scalesearch.report.search_words import search_words
         from scalesearch.studies.baseline import run_search
 
         return partial(run_search, search_settings(values)), search_words
+    if verb == "train":
+        from scalesearch.config import train_settings
+        from scalesearch.report.train_words import train_words
+        from scalesearch.studies.train import run_train
+
+        return partial(run_train, train_settings(values)), train_words
     from scalesearch.config import grid_settings
     from scalesearch.report.tables import grid_words
     from scalesearch.studies.grid import run_grid

@@ -14,13 +14,26 @@ from scalesearch.config.axes import AxesConfig
 from scalesearch.config.build import dotted_keys, unknown_key
 from scalesearch.config.contradictions import refuse_contradictions
 from scalesearch.config.grid import GridConfig
+from scalesearch.config.pipeline_shape import PipelineConfig
+from scalesearch.config.scale import ScaleConfig
 from scalesearch.config.search import SearchConfig
+from scalesearch.config.train import TrainConfig
 from scalesearch.errors import ConfigError, DataError, InputError
 
-__all__ = ["compose", "conf_dir", "data_choice", "to_yaml"]
+__all__ = ["anchored", "compose", "conf_dir", "data_choice", "to_yaml"]
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
-_SHAPES: Final = {"axes": AxesConfig, "grid": GridConfig, "search": SearchConfig}
+_SHAPES: Final = {
+    "axes": AxesConfig,
+    "grid": GridConfig,
+    "run": PipelineConfig,
+    "scale": ScaleConfig,
+    "search": SearchConfig,
+    "train": TrainConfig,
+}
+
+# what a group is called for one verb
+_GROUP_OF_VERB: Final = {("train", "recipe"): "train_recipe"}
 
 
 def conf_dir() -> Path:
@@ -87,8 +100,7 @@ def compose(
     plain = typing.cast(dict[str, Any], values)
     for key, value in flags.items():
         _set(plain, key, value)
-    _anchor(plain)
-    return plain
+    return anchored(plain)
 
 
 def data_choice(data: str | None) -> tuple[dict[str, str], dict[str, str]]:
@@ -137,8 +149,10 @@ def _check_overrides(overrides: Sequence[str]) -> None:
 
 
 def _of_verb(verb: str, override: str, folders: Sequence[Path]) -> str:
-    """debug=tiny means another file for every verb: debug/VERB/tiny.yaml."""
+    """debug=tiny means another file for every verb, debug/VERB/tiny.yaml; recipes of longer trainings are others."""
     group, _, choice = override.partition("=")
+    if (verb, group) in _GROUP_OF_VERB:
+        return f"{_GROUP_OF_VERB[verb, group]}={choice}"
     if group == "debug" and any((folder / group / verb / f"{choice}.yaml").is_file() for folder in folders):
         return f"{group}={verb}/{choice}"
     return override
@@ -151,18 +165,22 @@ def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
     values[last] = value
 
 
-def _anchor(values: dict[str, Any]) -> None:
-    """Make paths absolute, so that a run can be continued from any folder."""
+def anchored(values: dict[str, Any]) -> dict[str, Any]:
+    """The same values with absolute paths, so that a run can be continued from any folder."""
     data: dict[str, Any] = values["data"] if isinstance(values.get("data"), dict) else {}
     for key in ("path", "root", "cache_dir"):
         if isinstance(data.get(key), str) and data[key]:
             data[key] = str(Path(data[key]).expanduser().absolute())
-    for key in ("baseline", "base"):
+    for key in ("baseline", "base", "spec"):
         if isinstance(values.get(key), str) and values[key].endswith(".json"):
+            values[key] = str(Path(values[key]).expanduser().absolute())
+    for key in ("init", "stream"):
+        if isinstance(values.get(key), str) and values[key]:
             values[key] = str(Path(values[key]).expanduser().absolute())
     evaluator = values.get("evaluator")
     if isinstance(evaluator, dict) and isinstance(evaluator.get("path"), str):
         evaluator["path"] = str(Path(evaluator["path"]).expanduser().absolute())
+    return values
 
 
 def _quoted(text: str) -> str:
@@ -176,11 +194,14 @@ def _config_error(error: Exception, verb: str, overrides: Sequence[str]) -> Inpu
     known = sorted(dotted_keys(_SHAPES[verb]))
     for override in overrides:
         key = override.split("=", 1)[0].lstrip("+")
-        if f"'{key}'" in text and key not in known:
+        if f"'{key}'" in text and key not in known and key not in _GROUP_OF_VERB.values():
             return unknown_key(key, known)
         group, _, choice = override.partition("=")
         if "In" in text and f"'{group.lstrip('+')}/{choice}'" in text:
             folder, _, choice = f"{group.lstrip('+')}/{choice}".rpartition("/")
             names = sorted(path.stem for path in (conf_dir() / folder).glob("*.yaml"))
-            return ConfigError(f"unknown choice for {group}", value=choice, way_out=f"choose from {', '.join(names)}")
+            typed = {group: typed for (of, typed), group in _GROUP_OF_VERB.items() if of == verb}
+            return ConfigError(
+                f"unknown choice for {typed.get(group, group)}", value=choice, way_out=f"choose from {', '.join(names)}"
+            )
     return ConfigError("the configuration cannot be composed", value=text[:200], way_out=f"scalesearch {verb} --help")

@@ -47,6 +47,7 @@ class GridConfig:
     recipe: Recipe
     engine: EngineSettings
     race: RaceSettings
+    evidence: str = "race"  # absent from the config.yaml of older runs
     debug: Any = None
 
 
@@ -79,6 +80,7 @@ def grid_settings(values: Mapping[str, Any]) -> GridSettings:
         data=config.data,
         engine=config.engine,
         race=config.race,
+        evidence=config.evidence,
         minutes=config.minutes,
         seed=config.seed,
         verify=config.verify,

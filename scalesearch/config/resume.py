@@ -19,6 +19,9 @@ _KEYS: Final = {
     | {"confidence", "points_per_doubling"},
     "grid": _ALWAYS | {"verify"},
     "search": _ALWAYS | {"trials", "evaluator.path"},
+    "train": frozenset(
+        {"data.path", "data.root", "data.cache_dir", "init", "stream", "max_failures", "keep", "tensorboard"}
+    ),
 }
 
 

@@ -1,14 +1,15 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009): 50,000 training pictures, 32 x 32, RGB.
 
 Reads the official archives, or the folders inside them, in their binary or their python form. Members are read in
-memory and by exact name, nothing is extracted; only the *train* members are ever read.
+memory and by exact name, nothing is extracted. `open_x` reads the *train* members and no others; `open_x_test` is for
+the end of a longer training (test_part.py).
 """
 
 from __future__ import annotations
 
 import tarfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from scalesearch.data.settings import DataSettings
 from scalesearch.data.source import ArrayPictures, Index, Pictures
 from scalesearch.errors import DataError
 
-__all__ = ["open_cifar10", "open_cifar100"]
+__all__ = ["open_cifar10", "open_cifar100", "open_cifar100_test", "open_cifar10_test"]
 
 _PIXELS = 3 * 32 * 32
 _MOST_BYTES = 256_000_000  # the largest official member has 155 MB
@@ -72,16 +73,44 @@ def open_cifar100(settings: DataSettings) -> Pictures:
     return _open(settings, _CIFAR100)
 
 
+def open_cifar10_test(settings: DataSettings) -> Pictures | None:
+    """The 10,000 test pictures; None where there are only training files.
+
+    Raises:
+        DataError: not the official layout.
+    """
+    return _find(settings, tuple(_test_form(form) for form in _CIFAR10))
+
+
+def open_cifar100_test(settings: DataSettings) -> Pictures | None:
+    """The same for CIFAR-100."""
+    return _find(settings, tuple(_test_form(form) for form in _CIFAR100))
+
+
+def _test_form(form: _Form) -> _Form:
+    """train.bin -> test.bin; data_batch_1, ... -> test_batch."""
+    first = form.batches[0]
+    return replace(form, batches=(first.replace("data_batch_1", "test_batch").replace("train", "test"),))
+
+
 def _open(settings: DataSettings, forms: tuple[_Form, ...]) -> Pictures:
+    found = _find(settings, forms)
+    if found is not None:
+        return found
+    place = Path(settings.root).expanduser() if settings.root is not None else settings.cache_folder
+    archives = " or ".join(form.archive for form in forms)
+    way_out = f"get one from https://www.cs.toronto.edu/~kriz/cifar.html and set data.root= or put it into {place}"
+    raise DataError(f"{settings.name} needs {archives}", value=f"none of them in {place}", way_out=way_out)
+
+
+def _find(settings: DataSettings, forms: tuple[_Form, ...]) -> Pictures | None:
     place = Path(settings.root).expanduser() if settings.root is not None else settings.cache_folder
     for form in sorted(forms, key=lambda form: form.archive != place.name):
         members = _members(place, form)
         if members is not None:
             images, labels, class_names = _decode(form, members)
             return ArrayPictures(Index(class_names, labels), images)
-    archives = " or ".join(form.archive for form in forms)
-    way_out = f"get one from https://www.cs.toronto.edu/~kriz/cifar.html and set data.root= or put it into {place}"
-    raise DataError(f"{settings.name} needs {archives}", value=f"none of them in {place}", way_out=way_out)
+    return None
 
 
 def _members(place: Path, form: _Form) -> dict[str, bytes] | None:

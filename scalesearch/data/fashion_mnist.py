@@ -1,6 +1,7 @@
 """Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747, MIT): 60,000 training pictures, 28 x 28, grey, 10 classes.
 
-Only the two *train* files are ever opened. Their content is pinned, so every place they may come from is equal.
+Only the two *train* files are opened here (test_part.py opens the others). Their content is pinned, so every place they
+may come from is equal.
 """
 
 from __future__ import annotations

@@ -124,6 +124,10 @@ class EncodedPictures(Pictures):
     def read(self, item: int, side: int, channels: int) -> NDArray[np.uint8]:
         return decode(self._load(item), self._names[item], side=side, channels=channels)
 
+    def encoded(self, item: int) -> bytes:
+        """Picture `item` as it is stored."""
+        return self._load(item)
+
     def _look(self, item: int) -> tuple[bytes, PictureHeader]:
         data, name = self._load(item), self._names[item]
         content = hashlib.sha256(data).digest() + name.encode("utf-8", "surrogateescape") + b"\0"

@@ -29,7 +29,9 @@ def call(head: str, arguments: Sequence[str], tail: str = "", *, indent: int = 0
     if len(flat) <= LINE_LENGTH and "\n" not in flat:
         return flat
     hugged = f"{inner}{joined}"
-    if len(hugged) <= LINE_LENGTH and "\n" not in hugged:
+    # a list, tuple or dict of several items is laid out one on each line at once, the arguments of a call are not
+    is_literal = head[-1] != "(" or not (head[-2:-1].isalnum() or head[-2:-1] in ("_", ")", "]"))
+    if len(hugged) <= LINE_LENGTH and "\n" not in hugged and not (is_literal and len(arguments) > 1):
         return f"{margin}{head}\n{hugged}\n{margin}{close}{tail}"
     rows = "".join(f"{inner}{argument},\n" for argument in arguments)
     return f"{margin}{head}\n{rows}{margin}{close}{tail}"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from scalesearch.report.opinion_words import likely_words, second_opinion_words, standings_words
 from scalesearch.report.page_parts import as_sentence, data_uri, render_page, settings_text
 from scalesearch.report.page_tables import (
     candidates_table,
@@ -31,6 +32,12 @@ _CAPTIONS: Final[Mapping[str, str]] = {
     "because widths, depths and resolutions are whole numbers; the objective prices the difference.",
 }
 
+_RANKED_BY_LAW: Final = (
+    "The objective as one law over all trainings predicts it, candidate by candidate, with 95 % intervals. A "
+    "difference between two predictions is known better than each of them, which tells more than the overlap of two "
+    "intervals."
+)
+
 
 def grid_page(
     summary: Mapping[str, Any], standings: pd.DataFrame, figures: Mapping[str, bytes], config_yaml: str
@@ -51,6 +58,8 @@ def grid_page(
         leaders=leaders_table(summary),
         region=region_words(summary["winner"]),
         folded=folded_words(summary["winner"]),
+        opinions=[as_sentence(line) for line in (second_opinion_words(summary), likely_words(summary)) if line],
+        standings=standings_words(summary),
         figures=[(name, data_uri(png), _caption(name, summary, standings)) for name, png in figures.items()],
         candidates=candidates_table(standings),
         family=family_table(summary["phi_preview"]),
@@ -64,6 +73,8 @@ def grid_page(
 
 def _caption(name: str, summary: Mapping[str, Any], standings: pd.DataFrame) -> str:
     words = _CAPTIONS.get(name, "")
+    if name == "ranking" and summary.get("evidence") == "surface":
+        return _RANKED_BY_LAW
     if name != "landscape":
         return words
     low, high = standings["realised_ratio"].min(), standings["realised_ratio"].max()

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pandas as pd
 
 from scalesearch.report.marks import coefficients_text, mark_of
+from scalesearch.report.opinion_words import judge_words
 from scalesearch.units import format_count, format_seconds
 
 __all__ = [
@@ -138,6 +139,7 @@ def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Depth rounding", str(summary["depth_rounding"]).replace("_", " ")),
         ("Candidates", f"{summary['n_candidates']} trained, from {summary['n_lattice']} lattice points and the rules"),
         ("Trainings", f"{summary['n_trials']}{failed}"),
+        ("Judged by", judge_words(summary)),
         ("Spread between seeds", MISSING if summary["seed_sd"] is None else f"{summary['seed_sd']:.4f} (objective)"),
         ("Objective", _objective_words(summary)),
         (

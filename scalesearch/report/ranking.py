@@ -61,7 +61,7 @@ def draw_ranking(data: pd.DataFrame) -> Figure:
             _draw_row(axes, position, row)
         _draw_heads(figure, axes, height)
         figure.text(0.03, 1 - 0.33 / height, ranking_title(data), fontsize=12.5, fontweight="bold")
-        note = "Who is told apart is decided on paired seeds, not by whether bars overlap."
+        note = "Who is told apart is decided on differences, not by whether bars overlap."
         figure.text(0.03, 0.12 / height, note, fontsize=8, color=MUTED)
     return figure
 

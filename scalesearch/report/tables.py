@@ -9,6 +9,7 @@ from typing import Any
 
 from scalesearch.arch.cost import Cost, part_costs
 from scalesearch.arch.spec import NetSpec
+from scalesearch.report.opinion_words import likely_words, second_opinion_words
 from scalesearch.store.run_list import RunInfo
 from scalesearch.units import format_count, format_seconds
 
@@ -143,6 +144,7 @@ def grid_words(summary: Mapping[str, Any], path: Path) -> str:
     return "\n".join(
         [
             summary["sentence"],
+            *(line for line in (second_opinion_words(summary), likely_words(summary)) if line),
             *(f"note: {warning}" for warning in summary["warnings"]),
             aligned([header, *body]),
             *([f"... and {len(rows) - 12} more tied"] if len(rows) > 12 else []),

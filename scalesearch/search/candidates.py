@@ -17,7 +17,7 @@ from scalesearch.search.problem import Problem
 __all__ = ["Candidates"]
 
 # what one refresh replaces
-_MUTANTS: Final = 4
+_MUTANTS: Final = 3
 _CROSSED: Final = 2
 _FRESH: Final = 1
 
@@ -57,7 +57,7 @@ class Candidates:
         changed: list[int] = []
         for point in self._children(parents, rng):
             print_ = self._problem.fingerprint(point)
-            if print_ in self.column or not self._problem.allowed(point):
+            if print_ in self.column:
                 continue
             changed.append(self._oldest)
             del self.column[self._prints[self._oldest]]

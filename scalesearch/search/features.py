@@ -7,6 +7,7 @@ network, and macs and convolution layers of the stages that work at one resoluti
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, log1p
@@ -31,11 +32,12 @@ class Rows:
 
     sizes: (points, sizes) float64, standardised and divided by the root of their number, so that squared distances
         are means over features.
-    choices: (points, dimensions) int16, of the dimensions with more than one choice.
+    choices: (points, choices of all dimensions) float64, 1 / root of the number of dimensions where a choice is taken
+        and 0 elsewhere, so that products are the share of choices two points have in common.
     """
 
     sizes: NDArray[np.float64]
-    choices: NDArray[np.int16]
+    choices: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -59,19 +61,32 @@ class Encoder:
 
     def __init__(self, problem: Problem, reference: Sequence[Point]):
         self._problem = problem
-        self._free = [i for i, number in enumerate(problem.cardinalities) if number > 1]
+        self._known: dict[Point, list[float]] = {}
+        free = [(i, number) for i, number in enumerate(problem.cardinalities) if number > 1]
+        self._free = [i for i, _ in free]
+        #: first column of each dimension, and how many there are
+        *starts, self._width = itertools.accumulate((number for _, number in free), initial=0)
+        self._starts = np.array(starts)
         #: input resolutions of the base's stages
         self._sides = sorted({part.resolution for part in part_costs(problem.space.base) if _is_stage(part.name)})
-        raw = np.array([self._raw_sizes(point) for point in reference])
+        raw = np.array([self._sizes(point) for point in reference])
         self._centre, spread = raw.mean(axis=0), raw.std(axis=0)
         # a size that never varies carries nothing, whatever it is divided by
         self._scale = np.where(spread > 1e-9, spread, 1.0) * np.sqrt(raw.shape[1])
 
     def rows(self, points: Sequence[Point]) -> Rows:
         """One row per point; raises SpecError where a point has no network."""
-        sizes = np.array([self._raw_sizes(point) for point in points]).reshape(len(points), -1)
-        choices = np.array(points, dtype=np.int16).reshape(len(points), -1)
-        return Rows((sizes - self._centre) / self._scale, choices[:, self._free])
+        sizes = np.array([self._sizes(point) for point in points]).reshape(len(points), -1)
+        taken = np.array(points, dtype=np.intp).reshape(len(points), -1)[:, self._free] + self._starts
+        choices = np.zeros((len(points), self._width))
+        np.put_along_axis(choices, taken, 1 / np.sqrt(len(self._free)), axis=1)
+        return Rows((sizes - self._centre) / self._scale, choices)
+
+    def _sizes(self, point: Point) -> list[float]:
+        known = self._known.get(point)
+        if known is None:
+            known = self._known[point] = self._raw_sizes(point)
+        return known
 
     def _raw_sizes(self, point: Point) -> list[float]:
         """log of macs, params and activations; then log(1 + macs) and layers for each resolution."""

@@ -103,7 +103,8 @@ class GaussianProcess:
     """The posterior after some observations, at some candidates.
 
     An observation costs O(observations * candidates), because V = L^-1 K(observed, candidates) grows by one row: the
-    posterior mean is V' L^-1 y and the variance is reduced by the sum of squares of V's columns.
+    posterior mean is V' L^-1 y and the variance is reduced by the sum of squares of V's columns. L^-1 itself is kept,
+    because its products need no copies and the noise bounds the condition of L.
 
     Args:
         parameters: of the covariance.
@@ -115,12 +116,14 @@ class GaussianProcess:
     def __init__(self, parameters: Hyperparameters, observed: Rows, targets: Array, candidates: Rows, room: int = 64):
         self.parameters, self.observed, self.candidates = parameters, observed, candidates
         n, size = len(observed), len(observed) + room
-        self._factor = np.zeros((size, size))
-        self._white = np.zeros(size)  # L^-1 y
+        self._inverse = np.zeros((size, size))  # L^-1
+        self._targets, self._white = np.zeros(size), np.zeros(size)  # y and L^-1 y
+        self._targets[:n] = targets
         self._cross = np.zeros((size, len(candidates)))  # V
         gram = parameters.covariance(observed, observed)
         gram[np.diag_indices(n)] += self._noise
-        self._factor[:n, :n] = cholesky(gram, lower=True, check_finite=False)
+        factor = cholesky(gram, lower=True, check_finite=False)
+        self._inverse[:n, :n] = solve_triangular(factor, np.eye(n), lower=True, check_finite=False)
         self._white[:n] = self._solve(targets)
         self._cross[:n] = self._solve(parameters.covariance(observed, candidates))
         self.mean = self._white[:n] @ self._cross[:n]
@@ -133,7 +136,8 @@ class GaussianProcess:
             self._grow()
         below = self._solve(self.parameters.covariance(self.observed, row)[:, 0])
         corner = math.sqrt(max(self.parameters.variance + self._noise - float(below @ below), self._noise))
-        self._factor[n, :n], self._factor[n, n] = below, corner
+        self._inverse[n, :n], self._inverse[n, n] = -(below @ self._inverse[:n, :n]) / corner, 1 / corner
+        self._targets[n] = target
         self._white[n] = (target - below @ self._white[:n]) / corner
         at_candidates = self.parameters.covariance(row, self.candidates)[0]
         self._cross[n] = (at_candidates - below @ self._cross[:n]) / corner
@@ -167,9 +171,7 @@ class GaussianProcess:
     def at_observed(self) -> Array:
         """Posterior mean at the observations: y less noise^2 times the weights K^-1 y."""
         n = len(self.observed)
-        factor, white = self._factor[:n, :n], self._white[:n]
-        weights = solve_triangular(factor, white, lower=True, trans=1, check_finite=False)
-        return np.asarray(factor @ white - self._noise * weights, dtype=np.float64)
+        return self._targets[:n] - self._noise * (self._white[:n] @ self._inverse[:n, :n])
 
     def _at(self, rows: Rows) -> tuple[Array, Array]:
         cross = self._solve(self.parameters.covariance(self.observed, rows))
@@ -189,14 +191,14 @@ class GaussianProcess:
         return self.parameters.noise**2 + _JITTER
 
     def _solve(self, right: Array) -> Array:
+        """L^-1 times `right`."""
         n = len(self.observed)
-        solved = solve_triangular(self._factor[:n, :n], right, lower=True, check_finite=False)
-        return np.asarray(solved, dtype=np.float64)
+        return np.asarray(self._inverse[:n, :n] @ right, dtype=np.float64)
 
     def _grow(self) -> None:
         size = len(self._white)
-        self._factor = np.pad(self._factor, ((0, size), (0, size)))
-        self._white = np.pad(self._white, (0, size))
+        self._inverse = np.pad(self._inverse, ((0, size), (0, size)))
+        self._targets, self._white = np.pad(self._targets, (0, size)), np.pad(self._white, (0, size))
         self._cross = np.pad(self._cross, ((0, size), (0, 0)))
 
 
@@ -204,10 +206,7 @@ def _distances(first: Rows, second: Rows) -> tuple[Array, Array]:
     """d^2 and m of every pair."""
     a, b = first.sizes, second.sizes
     squares = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b)[None] - 2 * (a @ b.T)
-    mismatch = np.zeros(squares.shape)
-    for left, right in zip(first.choices.T, second.choices.T, strict=True):
-        mismatch += left[:, None] != right[None]
-    return np.maximum(squares, 0.0), mismatch / first.choices.shape[1]
+    return np.maximum(squares, 0.0), 1 - first.choices @ second.choices.T
 
 
 def _loss(logs: Array, squares: Array, mismatch: Array, targets: Array) -> tuple[float, Array]:

@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 
 _SPREAD_DRAWS: Final = 8
 _PARENTS: Final = 12  # best networks that candidates descend from
-_CLIMBERS: Final = 4  # most promising candidates whose neighbours are looked at
+_CLIMBERS: Final = 3  # most promising candidates whose neighbours are looked at
 _NEIGHBOURS: Final = 2  # of each
 
 
@@ -46,13 +46,13 @@ class SurrogateStrategy(Strategy):
         problem: what may be proposed.
         seed: of every draw.
         design: networks before the model is used.
-        candidates: networks compared per ask; a pool up to this size is searched in full.
+        candidates: a pool up to this size is searched in full; else half as many networks are compared per ask.
 
     Raises:
         ConfigError: a design below 2 or fewer than 16 candidates.
     """
 
-    def __init__(self, problem: Problem, seed: int = 0, *, design: int = 5, candidates: int = 4096):
+    def __init__(self, problem: Problem, seed: int = 0, *, design: int = 3, candidates: int = 4096):
         super().__init__(problem, seed)
         if design < 2:
             raise ConfigError("the surrogate's design must be at least 2", value=design)

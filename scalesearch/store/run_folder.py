@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from io import BytesIO
 from numbers import Integral, Real
 from pathlib import Path
@@ -18,6 +15,7 @@ from scalesearch.errors import RunFolderError
 from scalesearch.store.atomic import write_atomic
 from scalesearch.store.driver_lock import LOCK_FILE, NOTE_FILE, DriverLock
 from scalesearch.store.ledger import Ledger
+from scalesearch.store.run_paths import OTHER_NAME, run_path, writing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +26,6 @@ LEDGER_FILE: Final = "ledger.db"
 SUMMARY_FILE: Final = "summary.json"
 CONFIG_FILE: Final = "config.yaml"
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_OTHER_NAME: Final = "choose another --name"
 # what a driver that was killed while it created the folder may leave behind
 _BEFORE_LEDGER: Final = frozenset({LOCK_FILE, NOTE_FILE, CONFIG_FILE})
 
@@ -58,15 +54,7 @@ class RunFolder:
             RunFolderError: a name with other characters than letters, digits and ._-, a file in the way,
                 a folder that is not a run, or one that cannot be written.
         """
-        for what, text in (("verb", verb), ("name", name)):
-            if not isinstance(text, str) or not _NAME.fullmatch(text):
-                raise RunFolderError(
-                    f"a run's {what} must be 1 to 100 letters, digits, dots, dashes or underscores, no mark first",
-                    value=text,
-                    way_out=_OTHER_NAME,
-                )
-        path = Path(runs_dir).expanduser().absolute() / verb / name
-        _check_writable(path)
+        path = run_path(runs_dir, verb, name)
         _check_is_run(path)
         return cls(path, verb, name)
 
@@ -97,7 +85,7 @@ class RunFolder:
                 the folder cannot be written.
             LedgerError: the ledger is damaged, locked or newer.
         """
-        with _writing(self.path):
+        with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             left_behind = self._lock.acquire()
         try:
@@ -167,7 +155,7 @@ class RunFolder:
     def _write(self, name: str, content: bytes) -> Path:
         path = self.path / name
         assert path.resolve().is_relative_to(self.path.resolve()), name
-        with _writing(path):
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, content)
         return path
@@ -187,7 +175,7 @@ class RunFolder:
             raise RunFolderError(
                 f"a run continues with the settings it was started with; {self.verb}/{self.name} has others",
                 value=", ".join(differences[:3]) + (f" and {len(differences) - 3} more" * (len(differences) > 3)),
-                way_out=f"repeat the old settings, or {_OTHER_NAME}",
+                way_out=f"repeat the old settings, or {OTHER_NAME}",
                 table="\n".join(differences),
             )
 
@@ -229,21 +217,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield f"{prefix}{key}", json.dumps(value)
 
 
-def _check_writable(path: Path) -> None:
-    """Refuse a path below a file, or below a folder in which nothing can be created."""
-    nearest = next(parent for parent in (path, *path.parents) if parent.exists() or parent.is_symlink())
-    if not nearest.is_dir():
-        raise RunFolderError(
-            "a run folder needs a folder, but a file is in the way", value=str(nearest), way_out=_OTHER_NAME
-        )
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise RunFolderError(
-            "a run folder must be writable",
-            value=str(nearest),
-            way_out="change its permissions, or choose another runs folder",
-        )
-
-
 def _check_is_run(path: Path) -> None:
     """Refuse a folder with other people's files in it, and a run that lost its ledger."""
     if not path.exists() or (path / LEDGER_FILE).exists():
@@ -254,17 +227,5 @@ def _check_is_run(path: Path) -> None:
     if others:
         raise RunFolderError(
             f"a run folder must be empty or hold its {LEDGER_FILE}, but {path} holds {others[0]}",
-            way_out=f"put the ledger back, or {_OTHER_NAME}",
+            way_out=f"put the ledger back, or {OTHER_NAME}",
         )
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RunFolderError(
-            f"a run folder must be writable ({error.strerror})",
-            value=str(path),
-            way_out="free the disk, or choose another runs folder",
-        ) from error

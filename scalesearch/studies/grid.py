@@ -1,7 +1,8 @@
 """The grid study: from a budget and a data set to alpha, beta, gamma that hold on the realised network.
 
 EfficientNet (arXiv 1905.11946, section 3.3, step 1) with the constraint counted after rounding, candidates trained
-briefly with paired seeds, and a winner named only where the evidence carries one.
+briefly with paired seeds, and a winner named only where the evidence carries one: each candidate's own trainings
+(evidence=race), or one smooth law over all of them (evidence=surface); the other judge gives a second opinion.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ from scalesearch.studies.grid_work import GridWork
 from scalesearch.studies.guards import guard_data
 from scalesearch.studies.race_evidence import RaceEvidence
 from scalesearch.studies.racing import Racing
+from scalesearch.studies.second_opinion import GridEvidence
 from scalesearch.studies.sessions import close_session, open_session
+from scalesearch.studies.surface_evidence import SurfaceEvidence
+from scalesearch.studies.surface_rounds import SurfaceRounds
+from scalesearch.studies.surface_work import SurfaceWork
 
 __all__ = ["run_grid"]
 
@@ -87,11 +92,21 @@ def _run(
         run.write_text("candidates.csv", rows_to_csv(candidate_rows(work.grid, work.proxies, counted)))
         _estimate(work, engine, run.ledger, screen)
     open_session(run.ledger, started, engine.slots)
-    race, records = Racing(work, work.race, engine, run.ledger, stop, screen, work.settings.minutes).run()
-    trained = any(record.started_at is not None and record.started_at >= started for record in records.values())
+    evidence = _evidence(work, run.ledger, engine, stop, screen)
+    trained = any(
+        record.started_at is not None and record.started_at >= started for record in evidence.records.values()
+    )
     sessions = close_session(run.ledger, started, trained=trained)
-    outcome = GridOutcome(work, RaceEvidence(work, race, records), counted, sessions)
-    return write_outcome(run, outcome)
+    return write_outcome(run, GridOutcome(work, evidence, counted, sessions))
+
+
+def _evidence(work: GridWork, ledger: Ledger, engine: Engine, stop: Interrupts, screen: Screen) -> GridEvidence:
+    """Train what the chosen judge asks for."""
+    if work.settings.evidence == "race":
+        return RaceEvidence(work, *Racing(work, work.race, engine, ledger, stop, screen, work.settings.minutes).run())
+    networks = SurfaceWork(work)
+    rounds = SurfaceRounds(networks, engine, ledger, stop, screen, work.settings.minutes)
+    return SurfaceEvidence(networks, *rounds.run())
 
 
 def _counted(work: GridWork, ledger: Ledger, screen: Screen) -> dict[str, int]:
@@ -119,4 +134,4 @@ def _estimate(work: GridWork, engine: Engine, ledger: Ledger, screen: Screen) ->
         # the trainings themselves will tell, and be recorded; an estimate must not end a run
         screen.say(f"note: no estimate of the time, because a calibration training {error}")
         return
-    screen.estimated(seconds, work.race.max_trainings, engine.slots, work.settings.minutes, work.smaller())
+    screen.estimated(seconds, work.max_trainings, engine.slots, work.settings.minutes, work.smaller())

@@ -8,11 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from scalesearch.arch.cost import cost_of
 from scalesearch.arch.iso_cost import Candidate
+from scalesearch.arch.spec import NetSpec
 from scalesearch.studies.family_preview import phi_preview
 from scalesearch.studies.grid_work import GridWork
-from scalesearch.studies.race_evidence import RaceEvidence
+from scalesearch.studies.second_opinion import GridEvidence, second_opinion
 from scalesearch.studies.sessions import Session, slot_utilisation, wall_seconds
+from scalesearch.studies.surface_evidence import SurfaceEvidence
 from scalesearch.trial import TrialRecord
 
 __all__ = ["GridOutcome"]
@@ -23,17 +26,17 @@ _TIMING_COLUMNS = ("train_seconds", "seconds", "started_at", "finished_at", "wor
 
 @dataclass(frozen=True)
 class GridOutcome:
-    """The finished race and everything around it.
+    """The finished trainings, judged, and everything around them.
 
     Attributes:
         work: what was trained.
-        evidence: the race that is over, judged.
+        evidence: the race that is over, or the trainings of one law.
         fvcore_macs: fvcore's count per candidate, at full size; empty where it was not asked for.
         sessions: every session that trained for the run.
     """
 
     work: GridWork
-    evidence: RaceEvidence
+    evidence: GridEvidence
     fvcore_macs: Mapping[str, int]
     sessions: tuple[Session, ...]
 
@@ -43,15 +46,15 @@ class GridOutcome:
         return self.work.candidates
 
     def trials(self) -> pd.DataFrame:
-        """One row per unit of work, in the order of candidates and seeds."""
+        """One row per unit of work, in the order of candidates and seeds, cheaper networks last."""
         rows = []
         for (fingerprint, seed), record in sorted(self.evidence.records.items(), key=self._order):
-            candidate = self.candidates[fingerprint]
+            spec, macs = self._network(fingerprint)
             row: dict[str, Any] = {
                 "fingerprint": fingerprint,
-                "name": candidate.spec.name,
+                "name": spec.name,
                 "seed": seed,
-                "macs": candidate.cost.macs,
+                "macs": macs,
                 "objective": self.evidence.values[(fingerprint, seed)],
                 **{name: getattr(record, name) for name in _TRIAL_COLUMNS},
                 "trained_seed": record.seed,
@@ -106,6 +109,9 @@ class GridOutcome:
             "winner": self.entry(verdict.winner),
             "ties": [self.entry(fingerprint) for fingerprint in verdict.ties],
             "enough_evidence": verdict.enough,
+            "evidence": self.work.settings.evidence,
+            "second_opinion": self._second_opinion(),
+            "surface": self._surface(),
             "seed_sd": verdict.seed_sd,
             "rules": self._rules(),
             "objective": asdict(self.work.settings.objective),
@@ -118,7 +124,7 @@ class GridOutcome:
                 "n_val": self.work.data.n_val,
             },
             "phi_preview": phi_preview(self.work.grid, self.candidates[verdict.winner], self.work.settings),
-            "max_trainings": self.evidence.race.max_trainings,
+            "max_trainings": self.evidence.max_trainings,
             "minutes": self.work.settings.minutes,
             "slots": self.sessions[-1].slots if self.sessions else None,
             "wall_seconds": wall_seconds(self.evidence.records.values(), self.sessions),
@@ -128,6 +134,9 @@ class GridOutcome:
 
     def entry(self, fingerprint: str) -> dict[str, Any]:
         """One candidate with its evidence."""
+        return {**self._plain(fingerprint), **self.evidence.entry(fingerprint)}
+
+    def _plain(self, fingerprint: str) -> dict[str, Any]:
         candidate = self.candidates[fingerprint]
         c = candidate.coefficients
         return {
@@ -145,7 +154,6 @@ class GridOutcome:
             "rules": list(candidate.rules),
             "region": [[r.alpha, r.beta, r.gamma] for r in candidate.region],
             "folded": [folded.spec.name for folded in candidate.folded],
-            **self.evidence.entry(fingerprint),
         }
 
     def _standing(self, fingerprint: str) -> dict[str, Any]:
@@ -164,6 +172,44 @@ class GridOutcome:
             "outcome": self.evidence.outcome(fingerprint),
             "why": self.evidence.standings[fingerprint].reason,
         }
+
+    def _second_opinion(self) -> dict[str, Any]:
+        """The other judge's, over the same trainings."""
+        opinion = second_opinion(self.work, self.evidence)
+        return {
+            "judge": opinion.judge,
+            "winner": self._named(opinion.winner) if opinion.winner else None,
+            "ties": [self._named(fingerprint) for fingerprint in opinion.ties],
+            "enough_evidence": opinion.enough,
+            "agrees": opinion.agrees,
+            "sentence": self._in_words(opinion.sentence),
+            "lack_of_fit": opinion.lack_of_fit,
+            "likely_best": [self._named(fingerprint) for fingerprint in opinion.likely],
+        }
+
+    def _surface(self) -> dict[str, Any] | None:
+        """The law, where it judges; `likely_best` together hold race.confidence of being best."""
+        if not isinstance(self.evidence, SurfaceEvidence):
+            return None
+        surface = self.evidence.surface
+        return {
+            "n_networks": surface.n_networks,
+            "residual_sd": surface.residual_sd,
+            "lack_of_fit": surface.lack_of_fit,
+            "likely_best": [self._named(name) for name in surface.region] if surface.enough else [],
+        }
+
+    def _named(self, fingerprint: str) -> dict[str, Any]:
+        """One candidate without its evidence."""
+        entry = self._plain(fingerprint)
+        return {key: entry[key] for key in ("name", "alpha", "beta", "gamma", "fingerprint", "rules")}
+
+    def _network(self, fingerprint: str) -> tuple[NetSpec, int]:
+        """The full-size network behind a training, and its MACs."""
+        if isinstance(self.evidence, SurfaceEvidence):
+            spec = self.evidence.work.full(fingerprint)
+            return spec, cost_of(spec).macs
+        return self.candidates[fingerprint].spec, self.candidates[fingerprint].cost.macs
 
     def _warnings(self) -> list[str]:
         """What a reader must know before believing the verdict."""
@@ -196,9 +242,10 @@ class GridOutcome:
             "ratio_high": max(ratios),
         }
 
-    def _order(self, item: tuple[tuple[str, int], TrialRecord]) -> tuple[int, int]:
+    def _order(self, item: tuple[tuple[str, int], TrialRecord]) -> tuple[int, str, int]:
         (fingerprint, seed), _ = item
-        return list(self.candidates).index(fingerprint), seed
+        networks = list(self.candidates)
+        return (networks.index(fingerprint) if fingerprint in self.candidates else len(networks)), fingerprint, seed
 
     def _in_words(self, sentence: str) -> str:
         """Fingerprints are for machines: name candidates by their coefficients."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from scalesearch.arch.catalog import load_spec
 from scalesearch.arch.iso_cost import IsoCostSettings
 from scalesearch.arch.proxy import ProxySettings
 from scalesearch.data.settings import DataSettings
 from scalesearch.engine.settings import EngineSettings
-from scalesearch.errors import ConfigError
+from scalesearch.errors import ConfigError, UnknownNameError
 from scalesearch.objective import Objective
 from scalesearch.search.race_settings import RaceSettings
 from scalesearch.train.recipe import Recipe
 
-__all__ = ["GridSettings"]
+__all__ = ["JUDGES", "GridSettings"]
+
+JUDGES: Final = ("race", "surface")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class GridSettings:
 
     Raises:
         ConfigError: minutes or seed out of range.
+        UnknownNameError: evidence is none of JUDGES.
     """
 
     target_macs: int
@@ -35,6 +38,7 @@ class GridSettings:
     recipe: Recipe = Recipe()  # noqa: RUF009 - frozen
     engine: EngineSettings = EngineSettings()  # noqa: RUF009 - frozen
     race: RaceSettings = RaceSettings()  # noqa: RUF009 - frozen
+    evidence: str = "race"
     minutes: float | None = 8.0
     seed: int = 0
     verify: bool = True
@@ -45,6 +49,8 @@ class GridSettings:
             raise ConfigError("minutes must be positive", value=self.minutes, way_out="or null for no limit")
         if not 0 <= self.seed < 2**31:
             raise ConfigError("seed must lie in 0..2147483647", value=self.seed)
+        if self.evidence not in JUDGES:
+            raise UnknownNameError.of("evidence", self.evidence, JUDGES)
 
     def identity(self) -> dict[str, Any]:
         """What a resumed run must share with its first start: everything that changes a single result.
@@ -54,6 +60,8 @@ class GridSettings:
         values = asdict(replace(self, race=replace(self.race, max_trainings=None)))
         for key in ("engine", "minutes", "runs_dir", "verify"):
             del values[key]
+        if self.evidence == "race":  # runs that were started before there was a choice have no such key
+            del values["evidence"]
         for key in ("path", "root", "cache_dir"):
             del values["data"][key]
         # a file is known by what it holds, not by where it lies

@@ -39,6 +39,22 @@ class GridWork(RaceWork):
         return Race(list(self.candidates), self.settings.race)
 
     @property
+    def max_trainings(self) -> int:
+        """The most trainings the settings allow; minutes may allow fewer.
+
+        Raises:
+            ConfigError: fewer than one per candidate, where each is judged by its own trainings.
+        """
+        if self.settings.evidence == "race":
+            return self.race.max_trainings
+        return self.settings.race.budget(len(self.candidates))
+
+    @property
+    def target_cost(self) -> float:
+        """What every candidate should cost, in multiply-adds."""
+        return self.settings.iso_cost.ratio * self.settings.target_macs
+
+    @property
     def recipe(self) -> Recipe:
         """The recipe of one training: the chosen one, on the proxy's part of the data, for the proxy's epochs."""
         return trial_recipe(self.settings.proxy, self.settings.recipe, self.data.n_train)
@@ -70,4 +86,4 @@ class GridWork(RaceWork):
         if record.accuracy is None:
             return None
         macs = self.candidates[fingerprint].cost.macs
-        return self.settings.objective(record.accuracy, macs, self.settings.iso_cost.ratio * self.settings.target_macs)
+        return self.settings.objective(record.accuracy, macs, self.target_cost)

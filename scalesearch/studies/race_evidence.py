@@ -32,6 +32,11 @@ class RaceEvidence:
     race: Race
     records: Mapping[Unit, TrialRecord]
 
+    @property
+    def max_trainings(self) -> int:
+        """The budget as it was in the end."""
+        return self.race.max_trainings
+
     @cached_property
     def values(self) -> Mapping[Unit, float | None]:
         """The objective of every unit; None for a failed training."""

@@ -17,7 +17,7 @@ from scalesearch.studies.budget import decided_budget
 from scalesearch.studies.guards import guard_device
 from scalesearch.trial import TrialRecord, TrialRequest
 
-__all__ = ["RaceWork", "Racing", "Unit"]
+__all__ = ["RaceWork", "Racing", "Unit", "train_units"]
 
 Unit = tuple[str, int]  # a candidate's fingerprint and a seed, counted from 0
 
@@ -68,31 +68,13 @@ class Racing:
         while units := race.next_round(values):
             number += 1
             self._announce(race, values, number, len(units))
-            for unit, record in zip(units, self._trained(units), strict=True):
+            for unit, record in train_units(self.work, units, self.engine, self.ledger, self.stop, self.screen).items():
                 records[unit] = record
                 values[unit] = self.work.value(unit[0], record)
             guard_device(records.values())
             if number == 1:
                 race = self._within_minutes(list(records.values()))
         return race, records
-
-    def _trained(self, units: Sequence[Unit]) -> Sequence[TrialRecord]:
-        requests = [self.work.request(*unit) for unit in units]
-        unit_of = {request.key: unit for request, unit in zip(requests, units, strict=True)}
-
-        def show(record: TrialRecord) -> None:
-            fingerprint, seed = unit_of[record.key]
-            self.screen.trained(self.work.name(fingerprint), seed, record.accuracy, record.seconds, record.error)
-
-        return execute(
-            requests,
-            self.engine,
-            self.ledger,
-            on_record=show,
-            on_reused=self.screen.reused,
-            cost=_expected_cost,
-            stop=self.stop,
-        ).records
 
     def _within_minutes(self, first_round: Sequence[TrialRecord]) -> Race:
         """The race with the budget that fits the minutes, from the durations of its first round."""
@@ -125,6 +107,21 @@ class Racing:
                 (leader.estimate, self.work.name(leader.candidate)) if leader and leader.estimate is not None else None
             ),
         )
+
+
+def train_units(
+    work: RaceWork, units: Sequence[Unit], engine: Engine, ledger: Ledger, stop: Interrupts, screen: Screen
+) -> dict[Unit, TrialRecord]:
+    """The record of every unit, in the order of `units`, from the ledger where it is committed."""
+    requests = [work.request(*unit) for unit in units]
+    unit_of = {request.key: unit for request, unit in zip(requests, units, strict=True)}
+
+    def show(record: TrialRecord) -> None:
+        fingerprint, seed = unit_of[record.key]
+        screen.trained(work.name(fingerprint), seed, record.accuracy, record.seconds, record.error)
+
+    found = execute(requests, engine, ledger, on_record=show, on_reused=screen.reused, cost=_expected_cost, stop=stop)
+    return dict(zip(units, found.records, strict=True))
 
 
 def _expected_cost(request: TrialRequest) -> float:

@@ -16,9 +16,14 @@ _EVERY: Final = 20  # steps between looks, because each one waits for a GPU
 
 
 class LossWatch:
-    """Collects the loss of every step and stops a training that diverged."""
+    """Collects the loss of every step and stops a training that diverged.
 
-    def __init__(self) -> None:
+    Args:
+        before: steps that were taken before the first one watched here.
+    """
+
+    def __init__(self, before: int = 0) -> None:
+        self._before = before
         self._pending: list[Tensor] = []
         self._seen: list[float] = []
 
@@ -45,9 +50,13 @@ class LossWatch:
         for value in values:
             self._seen.append(value)
             if not math.isfinite(value):
-                raise DivergedError(f"diverged at step {len(self._seen)}: the loss became {value}")
+                raise DivergedError(f"diverged at step {self._before + len(self._seen)}: the loss became {value}")
 
     def mean_of_last_tenth(self) -> float:
         """Mean loss over the last tenth of the steps seen."""
         last = self._seen[-max(1, len(self._seen) // 10) :]
         return sum(last) / len(last)
+
+    def mean(self) -> float:
+        """Mean loss over all steps seen."""
+        return sum(self._seen) / len(self._seen)

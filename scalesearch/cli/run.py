@@ -1,0 +1,130 @@
+"""`scalesearch run`: search, grid, axes, family and emitted files, each a run that can be continued by itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scalesearch.cli.app import app
+from scalesearch.cli.options import AsJson, Data, Name, Overrides
+from scalesearch.cli.study import now, run_folder, study_summary
+from scalesearch.errors import SpecError
+from scalesearch.units import format_count, format_seconds, parse_count
+
+if TYPE_CHECKING:
+    from scalesearch.config.pipeline_shape import PipelineConfig
+
+_GROUPS = ("data", "data.", "proxy", "proxy.", "recipe", "recipe.", "engine", "engine.")
+_STEPS = ("search", "grid", "axes")
+_EPILOG = """\b
+Overrides of data, proxy, recipe and engine go to every step, STEP.KEY=VALUE to one of them:
+  scalesearch run --target-flops 400M data=cifar10 data.root=FOLDER grid.max_candidates=16
+  scalesearch run --target-flops 400M --budget-minutes 20 --name first
+Repeating a name continues every step where it stopped.
+"""
+
+
+@app.command(epilog=_EPILOG)
+def run(
+    overrides: Overrides = None,
+    target_flops: Annotated[str | None, typer.Option(help="Budget in multiply-adds. Default: 400M.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="A catalog name or spec JSON file instead of a searched baseline.")
+    ] = None,
+    budget_minutes: Annotated[float | None, typer.Option(help="For all of it. Default: 45.")] = None,
+    data: Data = None,
+    name: Name = None,
+    runs_dir: Annotated[str | None, typer.Option(help="Where runs lie. Default: runs.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """All of it: baseline, grid, axes, family, emitted files and one report, within a budget of minutes."""
+    from scalesearch.config import compose, data_choice
+    from scalesearch.config.pipeline import pipeline_of, steps_of
+
+    choices, flags = data_choice(data)
+    shared = [text for text in overrides or [] if text.split("=")[0].startswith(_GROUPS)]
+    tiny = "debug=tiny" in (overrides or [])
+    of_step = {
+        verb: [text[len(verb) + 1 :] for text in overrides or [] if text.startswith(f"{verb}.")] for verb in _STEPS
+    }
+    own = [
+        text
+        for text in overrides or []
+        if text not in shared and text != "debug=tiny" and not text.startswith(tuple(f"{verb}." for verb in _STEPS))
+    ]
+    given = {"target_flops": target_flops, "baseline": baseline, "budget_minutes": budget_minutes}
+    given["runs_dir"] = runs_dir
+    values = compose("run", own, flags={key: value for key, value in given.items() if value is not None})
+    config = pipeline_of(values)
+    name = name or f"{format_count(parse_count(config.target_flops))}-{now()}"
+    steps = steps_of(config, shared, of_step, tiny=tiny)
+    for step in steps:  # everything that can be refused is refused before the first training
+        run_folder(config.runs_dir, step.verb, name)
+        step.values(config, choices, flags)
+    typer.echo(
+        "steps: "
+        + ", ".join(f"{step.verb} {step.minutes:g} min" if step.minutes else step.verb for step in steps)
+        + f", scale --phi {config.phi}, emit {','.join(config.formats)}, report",
+        err=True,
+    )
+    started, parts, base = time.time(), {}, config.baseline
+    for step in steps:
+        base_flags = {} if base is None or step.verb == "search" else {"baseline": base}
+        composed = step.values(config, choices, {**flags, **base_flags})
+        typer.echo(f"== {step.verb}", err=True)
+        parts[step.verb] = study_summary(step.verb, composed, run_folder(config.runs_dir, step.verb, name))
+        if step.verb == "search":
+            base = str((Path(config.runs_dir) / "search" / name / "best.json").absolute())
+    summary = _deliver(config, name, parts, time.time() - started)
+    typer.echo(json.dumps(summary, indent=2) if as_json else _words(summary))
+
+
+def _deliver(config: PipelineConfig, name: str, parts: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """The family, its files and the report, all below runs/run/NAME."""
+    from scalesearch.cli.scale import write_family
+    from scalesearch.config import compose
+    from scalesearch.report.comparison_page import comparison_page
+    from scalesearch.store.atomic import write_atomic
+    from scalesearch.store.run import load_run
+    from scalesearch.store.run_folder import plain_json
+    from scalesearch.studies.delivery import deliver, gather
+
+    runs = Path(config.runs_dir)
+    grid = runs / "grid" / name
+    typer.echo("== scale, emit, report", err=True)
+    values = compose("scale", flags={"from_run": str(grid), "phi": config.phi, "runs_dir": config.runs_dir})
+    family, _ = write_family(values, name)
+    home = runs / "run" / name
+    home.mkdir(parents=True, exist_ok=True)
+    emitted, notes = [], []
+    networks = gather([str(runs / "scale" / name)], runs)
+    for format in config.formats:
+        try:
+            emitted += deliver(networks, home / "emitted" / format, [format])
+        except SpecError as error:  # a searched network may have blocks that a library does not know
+            notes.append(str(error))
+    write_atomic(home / "report.html", comparison_page([load_run(runs / verb / name) for verb in parts]).encode())
+    summary = {
+        "verb": "run",
+        "name": name,
+        "target_flops": config.target_flops,
+        "steps": {verb: {"run": f"{verb}/{name}", "sentence": part["sentence"]} for verb, part in parts.items()},
+        "family": family["sentence"],
+        "notes": notes,
+        "emitted": sorted({str(row.path) for row in emitted}),
+        "report": str(home / "report.html"),
+        "wall_seconds": seconds,
+    }
+    write_atomic(home / "summary.json", (json.dumps(plain_json(summary), indent=2) + "\n").encode())
+    return summary
+
+
+def _words(summary: dict[str, Any]) -> str:
+    lines = [f"{verb}: {step['sentence']}" for verb, step in summary["steps"].items()]
+    lines += [f"family: {summary['family']} ({len(summary['emitted'])} files)"]
+    lines += [f"note: {note}" for note in summary["notes"]]
+    return "\n".join([*lines, f"{format_seconds(summary['wall_seconds'])} in all", f"report: {summary['report']}"])

@@ -12,7 +12,8 @@
 # # Diminishing returns
 #
 # Where growing stops paying: first on a published table, then on a run of `scalesearch axes`. Nothing is trained here. The
-# committed run was made with `scalesearch axes minutes=9` on 2 cores (Fashion-MNIST, default proxy).
+# committed run is the axes step of `scalesearch run --target-flops 400M --budget-minutes 20` on 2 cores that had other work
+# too (Fashion-MNIST, default proxy).
 
 # %%
 from pathlib import Path

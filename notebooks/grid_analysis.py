@@ -12,7 +12,8 @@
 # # The grid of alpha, beta and gamma
 #
 # Why the nominal constraint is not the real one, and what a finished grid says. Nothing is trained here. The committed
-# run was made with `scalesearch grid --target-flops 400M minutes=5` on 2 cores (Fashion-MNIST, default proxy).
+# run is the grid step of `scalesearch run --target-flops 400M --budget-minutes 20` on 2 cores that had other work too
+# (Fashion-MNIST, default proxy); six minutes carry two seeds for each candidate, which is too little to name a winner.
 
 # %%
 from pathlib import Path

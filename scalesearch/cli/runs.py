@@ -25,9 +25,10 @@ def resume(
 ) -> None:
     """Continue a run where it stopped; finished work is never repeated."""
     from scalesearch.config import resumed_values
+    from scalesearch.store.finished import run_at
     from scalesearch.store.run import load_run
 
-    path = next((path for path in (Path(run), Path(runs_dir) / run) if path.is_dir()), Path(run)).absolute()
+    path = run_at(run, runs_dir)
     found = load_run(path)
     verb = found.verb
     if verb not in STUDIES:

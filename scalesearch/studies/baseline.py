@@ -114,12 +114,11 @@ def _search(work: BaselineWork, strategy: Strategy, engine: Engine, stop: Interr
         return _trainings(work, engine, loop.results)
 
     loop = SearchLoop(work, strategy, work.ledger, limit)
-    best = _Best(work, loop, screen)
     for record in loop.results.values():
         screen.reused(record)
     for record in stream(loop.take, engine, work.ledger, stop=stop):
         loop.finished(record)
-        best.show(record, limit())
+        _show(screen, loop, record, limit(), work.settings.strategy)
     return loop
 
 
@@ -136,31 +135,10 @@ def _trainings(work: BaselineWork, engine: Engine, results: Mapping[str, TrialRe
     )
 
 
-class _Best:
-    """The best so far, for the screen."""
-
-    def __init__(self, work: BaselineWork, loop: SearchLoop, screen: Screen):
-        self._work, self._loop, self._screen = work, loop, screen
-
-    def show(self, record: TrialRecord, planned: int) -> None:
-        """A training was committed."""
-        entry = next(entry for entry in self._loop.entries if entry.key == record.key)
-        values = {
-            other.fingerprint: value
-            for other in self._loop.entries
-            if other.key in self._loop.results
-            and (value := self._work.objective(self._loop.results[other.key].accuracy, other.cost)) is not None
-        }
-        name = self._work.problem.space.decode(entry.point).name
-        best = max(values, key=lambda key: values[key], default=None)
-        spec = next((e for e in self._loop.entries if e.fingerprint == best), None)
-        self._screen.searching(
-            f"searching ({self._work.settings.strategy})",
-            len(self._loop.results) - 1,
-            planned,
-            None if best is None or spec is None else (values[best], self._work.problem.spec(spec.point).name),
-        )
-        self._screen.trained(name, 0, record.accuracy, record.seconds, record.error)
+def _show(screen: Screen, loop: SearchLoop, record: TrialRecord, planned: int, strategy: str) -> None:
+    """A training was committed."""
+    screen.searching(f"searching ({strategy})", len(loop.results) - 1, planned, loop.best)
+    screen.trained(loop.name(record), 0, record.accuracy, record.seconds, record.error)
 
 
 def _check_device(settings: BaselineSettings) -> None:

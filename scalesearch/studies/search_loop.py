@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from scalesearch.arch.space import Point
 from scalesearch.errors import BudgetError
 from scalesearch.search.halving import Halving
 from scalesearch.search.strategy import Outcome, Strategy
@@ -42,6 +43,8 @@ class SearchLoop:
         self._halving = Halving(work.settings.halving)
         self._log = SearchLog(ledger)
         self._of_key: dict[str, list[Entry]] = {}
+        self._point_of: dict[str, Point] = {}
+        self._value_of: dict[str, float] = {}  # the latest of each network, from its longest schedule
         self.results: dict[str, TrialRecord] = {}
         rungs = len(work.settings.halving.epochs)
         self._asked: list[set[str]] = [set() for _ in range(rungs)]
@@ -57,6 +60,18 @@ class SearchLoop:
     def n_trainings(self) -> int:
         """Different trials asked for."""
         return len(self._of_key)
+
+    @property
+    def best(self) -> tuple[float, str] | None:
+        """Objective and name of the best network so far; None before the first success."""
+        if not self._value_of:
+            return None
+        chosen = max(self._value_of, key=lambda fingerprint: self._value_of[fingerprint])
+        return self._value_of[chosen], self._work.problem.spec(self._point_of[chosen]).name
+
+    def name(self, record: TrialRecord) -> str:
+        """The network that a result is about; of several that share a proxy, the first that was asked for."""
+        return self._work.problem.spec(self._of_key[record.key][0].point).name
 
     def take(self) -> TrialRequest | None:
         """The next trial; None when the budget is used up or there is nothing left to ask for.
@@ -109,6 +124,7 @@ class SearchLoop:
     def _note(self, entry: Entry) -> None:
         """An ask stands: what is known of it already is told at once."""
         self._asked[entry.rung].add(entry.fingerprint)
+        self._point_of.setdefault(entry.fingerprint, entry.point)
         if entry.key is None:
             self._strategy.tell(entry.point, Outcome(None, None, entry.cost))
             return
@@ -120,6 +136,8 @@ class SearchLoop:
         """Strategies learn from the first rung alone, because only there all networks are trained alike."""
         value = self._work.objective(record.accuracy, entry.cost)
         self._values[entry.rung][entry.fingerprint] = value
+        if value is not None:
+            self._value_of[entry.fingerprint] = value
         if entry.rung == 0:
             self._strategy.tell(entry.point, Outcome(value, record.accuracy, entry.cost))
 
@@ -128,9 +146,9 @@ class SearchLoop:
         if found is None:
             return None
         fingerprint, rung = found
-        first = next(entry for entry in self.entries if entry.fingerprint == fingerprint)
-        key = self._work.request(first.point, rung).key
-        return Entry(len(self.entries), first.point, fingerprint, rung, key, len(self.results), 0, 0, first.cost)
+        point = self._point_of[fingerprint]
+        key, cost = self._work.request(point, rung).key, self._work.cost(point)
+        return Entry(len(self.entries), point, fingerprint, rung, key, len(self.results), 0, 0, cost)
 
     def _new(self) -> Entry | None:
         ask = self._strategy.ask()

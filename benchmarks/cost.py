@@ -2,21 +2,19 @@
 
     python benchmarks/cost.py [--json FILE] [--repeats N] [NETWORK ...]
 
-Rows: network, closed_form_us, fvcore_us (medians, microseconds) and ratio = fvcore_us / closed_form_us. Both count
-the same integers, which is checked first. fvcore builds nothing: the module exists before the clock starts.
+Medians; the ratio is fvcore's time over the closed form's. Both count the same integers, which is checked first.
+fvcore builds nothing: the module exists before the clock starts.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import torch
+from rows import Row, add_json, figure, write_rows
 
 import scalesearch as ss
 from scalesearch.measure.counts import fvcore_counts
@@ -25,7 +23,7 @@ from scalesearch.measure.counts import fvcore_counts
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", default=["efficientnet_b0", "mobilenet_v2", "efficientnet_b7"])
-    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    add_json(parser)
     parser.add_argument("--repeats", type=int, default=5, help="timed rounds, closed form and fvcore in turn")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -33,14 +31,13 @@ def main() -> None:
     print(f"{'network':<18} {'closed form':>14} {'fvcore':>14} {'ratio':>9}")
     for row in rows:
         print(
-            f"{row['network']:<18} {row['closed_form_us']:>11.1f} us "
-            f"{row['fvcore_us'] / 1e3:>11.1f} ms {row['ratio']:>8,.0f}x"
+            f"{row.name.removeprefix('cost of '):<18} {row.ours or 0:>11.1f} us "
+            f"{(row.peer or 0) / 1e3:>11.1f} ms {row.ratio or 0:>8,.0f}x"
         )
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=2) + "\n")
+    write_rows(args.json, rows)
 
 
-def compare(name: str, repeats: int) -> dict[str, Any]:
+def compare(name: str, repeats: int) -> Row:
     """One row: medians over `repeats` rounds that time both sides in turn."""
     spec = ss.load_spec(name)
     net = ss.build_net(spec).eval()
@@ -52,13 +49,7 @@ def compare(name: str, repeats: int) -> dict[str, Any]:
         for _ in range(repeats)
     ]
     closed_form_us, fvcore_us = (statistics.median(side) * 1e6 for side in zip(*rounds, strict=True))
-    return {
-        "network": name,
-        "closed_form_us": closed_form_us,
-        "fvcore_us": fvcore_us,
-        "ratio": fvcore_us / closed_form_us,
-        "repeats": repeats,
-    }
+    return figure(f"cost of {name}", closed_form_us, fvcore_us, unit="us", repetitions=repeats)
 
 
 def seconds(call: Callable[[], object], times: int) -> float:

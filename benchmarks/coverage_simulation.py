@@ -10,16 +10,14 @@ the truth of a level includes the mean seed effect. Results are the same for the
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from rows import Row, add_json, figure, write_rows
 
 from scalesearch.analysis.fidelity import rank_agreement
 from scalesearch.analysis.joint_law import fit_joint_law
@@ -190,33 +188,41 @@ def simulate(scenario: Curve | Law | Ranks, repeats: int, seed: int) -> tuple[fl
     )
 
 
+def figures_of(scenario: Curve | Law | Ranks, identified: float, held: dict[str, float], repeats: int) -> list[Row]:
+    """The scenario as named figures."""
+    name = f"coverage, {scenario.name}: seeds {scenario.seeds}, noise {scenario.noise:g}"
+    if isinstance(scenario, Ranks):
+        name = f"coverage, {scenario.name}: correlation {scenario.correlation:g}"
+    fits = figure(f"{name}: identified", identified, unit="share of fits", repetitions=repeats)
+    intervals = [
+        figure(f"{name}: 95 % interval of {what} holds", share, unit="share of identified fits", repetitions=repeats)
+        for what, share in held.items()
+    ]
+    return [fits, *intervals]
+
+
 def main() -> None:
     """Print one line per scenario and write the rows as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--curves", type=int, default=1000, help="simulated fits per row")
     parser.add_argument("--seed", type=int, default=1, help="of the simulation")
     parser.add_argument("--only", default="", help="only the rows whose name starts so: width, joint, ...")
-    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    add_json(parser)
     options = parser.parse_args()
-    rows = []
+    rows: list[Row] = []
     scenarios: list[Curve | Law | Ranks] = [*curves(), *laws(), *ranks()]
     for scenario in scenarios:
         if not scenario.name.startswith(options.only):
             continue
-        start = time.perf_counter()
         identified, held = simulate(scenario, options.curves, options.seed)
-        seconds = time.perf_counter() - start
-        rows.append(
-            {**asdict(scenario), "curves": options.curves, "identified": identified, "held": held, "seconds": seconds}
-        )
+        rows += figures_of(scenario, identified, held, options.curves)
         shares = "  ".join(f"{name} {share:.1%}" for name, share in held.items())
         print(
             f"{scenario.name:10} seeds {scenario.seeds} noise {scenario.noise:g}  "
             f"identified {identified:4.0%}  {shares}",
             flush=True,
         )
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    write_rows(options.json, rows)
 
 
 if __name__ == "__main__":

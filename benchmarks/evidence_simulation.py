@@ -10,15 +10,15 @@ it. Results are the same for the same --grids, --seed and --only.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from rows import Row as Figure
+from rows import add_json, figure, write_rows
 
 from scalesearch.analysis.evidence import judge
 from scalesearch.search.race import Race, RaceSettings
@@ -148,24 +148,40 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def figures_of(scenario: Scenario, row: Row, grids: int) -> list[Figure]:
+    """The row as named figures."""
+    changed = "".join(
+        f", {name} {value:g}" if isinstance(value, float) else f", {name} {value}"
+        for name, value in asdict(scenario).items()
+        if name not in ("part", "candidates", "effect", "n_best") and value != asdict(Scenario("", 1, 0.0))[name]
+    )
+    best = f"{scenario.n_best} better by {scenario.effect:g} sigma" if scenario.effect else "all equal"
+    name = f"evidence, {scenario.part}: K {scenario.candidates}, {best}{changed}"
+    shares = {"wrong lone winner": row.false_lone, "found": row.found, "best left out": row.left_out}
+    figures = [
+        figure(f"{name}: {what}", value, unit="share of grids", repetitions=grids) for what, value in shares.items()
+    ]
+    return [*figures, figure(f"{name}: trainings", row.trainings_mean, unit="trainings a grid", repetitions=grids)]
+
+
 def main() -> None:
     """Print one line per scenario and write the rows as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--grids", type=int, default=2000, help="simulated grids per row")
     parser.add_argument("--seed", type=int, default=1, help="of the simulation")
     parser.add_argument("--only", default="", help="only the parts whose name starts so: size, noise, budget, ...")
-    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    add_json(parser)
     options = parser.parse_args()
     print(
         f"{'part':16}{'K':>3} {'effect':>8} {'noise':>10} {'seed sd':>7} {'budget':>6}  "
         f"{'false lone winner':>22}  {'found':>17}  {'left out':>8}  trainings mean/p90"
     )
-    rows = []
+    figures: list[Figure] = []
     for scenario in scenarios():
         if not scenario.part.startswith(options.only):
             continue
         row = simulate(scenario, options.grids, options.seed)
-        rows.append({**asdict(scenario), "grids": options.grids, **asdict(row)})
+        figures += figures_of(scenario, row, options.grids)
         budget = RaceSettings(max_trainings=scenario.max_trainings).budget(scenario.candidates)
         effect = f"{scenario.n_best} x {scenario.effect:g}" if scenario.effect else "none"
         found = "" if row.found is None else f"{row.found:6.1%} ({row.found_low:.0%}-{row.found_high:.0%})"
@@ -175,8 +191,7 @@ def main() -> None:
             f"{row.left_out:8.1%}  {row.trainings_mean:.1f}/{row.trainings_p90:.0f}",
             flush=True,
         )
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    write_rows(options.json, figures)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: driver time is me
 
 import argparse
 import csv
-import json
 import math
 import statistics
 import sys
@@ -31,6 +30,7 @@ from random import Random
 from typing import Any, Final
 
 import numpy as np
+from rows import Row, add_json, figure, write_rows
 
 import scalesearch as ss
 from scalesearch.arch.space import CostWindow, LayerSpace, Point, SpaceSettings, StageSpace
@@ -95,11 +95,8 @@ def main() -> None:
     if args.scaling:
         scaling = scaling_rows(table)
         print_scaling(scaling)
-        for row in rows:
-            if row["strategy"] == "surrogate":
-                row |= {f"ms_per_ask_1000_{entry['on']}": entry["mean_ms"] for entry in scaling}
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=2) + "\n")
+        rows.extend({"strategy": "surrogate", "seeds": 1, f"ms_per_ask_1000_{s['on']}": s["mean_ms"]} for s in scaling)
+    write_rows(args.json, figures_of(rows))
 
 
 def arguments() -> argparse.Namespace:
@@ -110,7 +107,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--slow-seeds", type=int, default=10, help=f"for {', '.join(sorted(SLOW))}")
     parser.add_argument("--budget", type=int, default=400, help="cap on evaluations, but for random search")
     parser.add_argument("--scaling", action="store_true", help="time the surrogate around 1,000 told results")
-    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    add_json(parser)
     args = parser.parse_args()
     for name in ("seeds", "slow_seeds", "budget"):
         if getattr(args, name) < 1:
@@ -196,6 +193,22 @@ def row_of(table: Table, name: str, runs: list[Run], cap: int) -> dict[str, Any]
     return row
 
 
+def figures_of(rows: list[dict[str, Any]]) -> list[Row]:
+    """The rows as named figures; random search on the same table is the peer."""
+    random = next((row for row in rows if row["strategy"] == "random"), {})
+    figures = []
+    for row in rows:
+        for name, value in row.items():
+            if name in ("strategy", "seeds", "cap"):
+                continue
+            unit = "ms" if "ms" in name else ("objective" if "regret" in name else "evaluations")
+            unit = "runs" if name.startswith("not_reached") else unit
+            peer = random.get(name) if row is not random and unit == "evaluations" else None
+            named = f"search, {row['strategy']}: {name}"
+            figures.append(figure(named, value, peer, unit=unit, repetitions=row["seeds"]))
+    return figures
+
+
 HEADER: Final = (
     f"{'strategy':<16}{'seeds':>6}{'top 1 %':>10}{'p90':>7}{'top 0.1 %':>12}{'p90':>7}{'best':>9}{'p90':>7}"
     f"{'regret 50':>12}{'100':>10}{'200':>10}{'ms/ask':>9}"
@@ -207,8 +220,8 @@ def line_of(row: dict[str, Any]) -> str:
     widths = {"top1pct": (10, 7), "top01pct": (12, 7), "best": (9, 7)}
     line = f"{row['strategy']:<16}{row['seeds']:>6}"
     for goal, (wide, narrow) in widths.items():
-        for figure, width in ((f"median_{goal}", wide), (f"p90_{goal}", narrow)):
-            value = row[figure]
+        for column, width in ((f"median_{goal}", wide), (f"p90_{goal}", narrow)):
+            value = row[column]
             # what reached the cap may have needed any number beyond it
             text = f">{row['cap']}" if value >= row["cap"] and row[f"not_reached_{goal}"] else f"{value:.1f}"
             line += f"{text:>{width}}"

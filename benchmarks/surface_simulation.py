@@ -12,16 +12,16 @@ EfficientNet-B0 compares. Results are the same for the same --grids, --seed and 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from rows import Row as Figure
+from rows import add_json, figure, write_rows
 
 from scalesearch.analysis.evidence import judge
 from scalesearch.analysis.placement import next_trials
@@ -238,25 +238,41 @@ def _summary(rows: Floats, span: float, seconds: float) -> Row:
     )
 
 
+def figures_of(scenario: Scenario, row: Row, grids: int) -> list[Figure]:
+    """The row as named figures: the surface is ours, the race the peer."""
+    name = f"surface, {scenario.law}: K {scenario.candidates}, noise {scenario.noise:g}, share {scenario.share:g}"
+    pairs = (
+        ("trainings", row.trainings_surface, row.trainings_race, "trainings a grid", False),
+        ("regret", row.regret_surface, row.regret_race, "points of accuracy", False),
+        ("winner within 0.2 points", row.within_surface, row.within_race, "share of grids", True),
+        ("best named", row.named_surface, row.named_race, "share of grids", True),
+        ("wrong lone winner", row.false_lone_surface, row.false_lone_race, "share of grids", False),
+    )
+    return [
+        figure(f"{name}: {what}", float(ours), float(peer), unit=unit, repetitions=grids, more_is_better=more)
+        for what, ours, peer, unit, more in pairs
+    ]
+
+
 def main() -> None:
     """Print one line per scenario and write the rows as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--grids", type=int, default=100, help="simulated grids per row")
     parser.add_argument("--seed", type=int, default=1, help="of the simulation")
     parser.add_argument("--only", default="", help="only the laws whose name starts so: mobilenet, curved, ...")
-    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    add_json(parser)
     options = parser.parse_args()
     print(
         f"{'law':10}{'K':>3} {'noise':>6} {'span':>5}  trainings race/surface (compute)  "
         "regret race/surface/p90  within 0.2  best named  named  wrong lone  misfit  region  "
         "same trainings: regret, named, wrong lone, misfit, agree"
     )
-    rows = []
+    figures: list[Figure] = []
     for scenario in scenarios():
         if not scenario.law.startswith(options.only):
             continue
         row = simulate(scenario, options.grids, options.seed)
-        rows.append({**asdict(scenario), "grids": options.grids, **{k: float(v) for k, v in asdict(row).items()}})
+        figures += figures_of(scenario, row, options.grids)
         print(
             f"{scenario.law:10}{scenario.candidates:3} {scenario.noise:6g} {row.span:5.2f}  "
             f"{row.trainings_race:5.1f}/{row.trainings_surface:4.1f} ({row.compute:.2f})  "
@@ -269,8 +285,7 @@ def main() -> None:
             f"{row.agree:4.0%}",
             flush=True,
         )
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    write_rows(options.json, figures)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,10 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["MPLBACKEND"] = "Agg"
 # helper modules of tests/arch (golden numbers, spec strategies) serve other test folders too
 sys.path.insert(0, str(Path(__file__).parent / "arch"))
+# and those of tests/faults count the tries of faults wherever they are tested
+sys.path.insert(0, str(Path(__file__).parent / "faults"))
+
+pytest_plugins = ["fault_records"]
 
 settings.register_profile(
     "default", deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]

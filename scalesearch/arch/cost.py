@@ -13,7 +13,19 @@ from dataclasses import dataclass
 from scalesearch.arch.blocks import SUM_KINDS, BlockSpec, StageSpec
 from scalesearch.arch.spec import POOL_KERNEL_SIZE, NetSpec
 
-__all__ = ["Cost", "PartCost", "block_cost", "cost_of", "part_costs"]
+__all__ = [
+    "Cost",
+    "Counts",
+    "PartCost",
+    "block_cost",
+    "block_counts",
+    "cost_of",
+    "end_counts",
+    "out_side",
+    "part_costs",
+]
+
+# formulas are plain arithmetic in `side`, so that arch.lattice can give them an array of sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +64,12 @@ def out_side(side: int, stride: int) -> int:
     return -(-side // stride)
 
 
-# (macs, params, activations): sums of many small parts are plain tuples inside, because building a Cost takes
-# longer than counting a convolution
-_Counts = tuple[int, int, int]
+#: (macs, params, activations): sums of many small parts are plain tuples inside, because building a Cost takes
+#: longer than counting a convolution
+Counts = tuple[int, int, int]
 
 
-def _conv(in_width: int, width: int, kernel_size: int, side: int) -> _Counts:
+def _conv(in_width: int, width: int, kernel_size: int, side: int) -> Counts:
     """A convolution without bias, then batch norm; `in_width` is per group, `side` the output's in px.
 
     macs = k^2 * c_in * c_out * side^2; params = weights + 2 c_out (scale and shift of the norm).
@@ -67,7 +79,7 @@ def _conv(in_width: int, width: int, kernel_size: int, side: int) -> _Counts:
     return weights * pixels, weights + 2 * width, width * pixels
 
 
-def _squeeze_excite(width: int, se_width: int) -> _Counts:
+def _squeeze_excite(width: int, se_width: int) -> Counts:
     """Two 1x1 convolutions with bias on a 1x1 map; zero when `se_width` is 0."""
     if not se_width:
         return 0, 0, 0
@@ -75,7 +87,7 @@ def _squeeze_excite(width: int, se_width: int) -> _Counts:
     return weights, weights + se_width + width, se_width + width
 
 
-def _block(block: BlockSpec, side: int) -> _Counts:
+def block_counts(block: BlockSpec, side: int) -> Counts:
     """One block on an input of `side` x `side` px: the sum of its layers."""
     out = out_side(side, block.stride)
     mid, width, k = block.mid_width, block.width, block.kernel_size
@@ -95,7 +107,7 @@ def _block(block: BlockSpec, side: int) -> _Counts:
     return macs, params, activations
 
 
-def _sum_layers(block: BlockSpec, side: int, out: int) -> list[_Counts]:
+def _sum_layers(block: BlockSpec, side: int, out: int) -> list[Counts]:
     """The layers of a basic or bottleneck block, and the projection of its input where shapes differ."""
     mid, width, k = block.mid_width, block.width, block.kernel_size
     if block.kind == "basic":
@@ -107,20 +119,20 @@ def _sum_layers(block: BlockSpec, side: int, out: int) -> list[_Counts]:
     return layers
 
 
-def _stage(stage: StageSpec, in_width: int, side: int, activation: str) -> _Counts:
+def _stage(stage: StageSpec, in_width: int, side: int, activation: str) -> Counts:
     """All blocks of a stage; those after the first are equal, so it takes two evaluations however deep it is."""
-    macs, params, activations = _block(stage.block(in_width, first=True, activation=activation), side)
+    macs, params, activations = block_counts(stage.block(in_width, first=True, activation=activation), side)
     if stage.depth > 1:
         later = stage.block(stage.width, first=False, activation=activation)
         more = stage.depth - 1
-        each = _block(later, out_side(side, stage.stride))
+        each = block_counts(later, out_side(side, stage.stride))
         macs, params, activations = macs + more * each[0], params + more * each[1], activations + more * each[2]
     return macs, params, activations
 
 
 def block_cost(block: BlockSpec, side: int) -> Cost:
     """One block on an input of `side` x `side` px."""
-    return Cost(*_block(block, side))
+    return Cost(*block_counts(block, side))
 
 
 def part_costs(spec: NetSpec, *, resolution: int | None = None) -> tuple[PartCost, ...]:
@@ -181,7 +193,21 @@ def cost_of(spec: NetSpec, *, resolution: int | None = None) -> Cost:
     return Cost(*map(sum, zip(*layers, strict=True)))
 
 
-def _classifier(spec: NetSpec) -> _Counts:
+def end_counts(spec: NetSpec, side: int) -> Counts:
+    """Stem, head and classifier on an input of `side` x `side` px: all that no stage holds."""
+    side = out_side(side, spec.stem_stride)
+    layers = [_conv(spec.in_channels, spec.stem_width, spec.stem_kernel_size, side), _classifier(spec)]
+    if spec.head_width:
+        if spec.stem_pool:
+            side = out_side(side, 2)
+        for stage in spec.stages:
+            side = out_side(side, stage.stride)
+        layers.append(_conv(spec.stages[-1].width, spec.head_width, 1, side))
+    macs, params, activations = map(sum, zip(*layers, strict=True))
+    return macs, params, activations
+
+
+def _classifier(spec: NetSpec) -> Counts:
     """The linear layer, with bias."""
     weights = spec.feature_width * spec.num_classes
     return weights, weights + spec.num_classes, spec.num_classes

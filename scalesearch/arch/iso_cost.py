@@ -14,15 +14,18 @@ along its own direction until counted MACs reach the ratio, are always among the
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from scalesearch.arch.cost import Cost, cost_of
+from scalesearch.arch.lattice import Lattice, best_resolutions
 from scalesearch.arch.rules import rule
-from scalesearch.arch.scaling import CompoundCoefficients, Multipliers, Rounding, scale_net
-from scalesearch.arch.solve import best_resolution, scaled_by, solve_along
+from scalesearch.arch.scaling import CompoundCoefficients, Rounding
+from scalesearch.arch.solve import best_resolution, scaled_side, solve_along
 from scalesearch.arch.spec import NetSpec
 from scalesearch.arch.spread import spread_out
 from scalesearch.errors import BudgetError, ConfigError, UnknownNameError
@@ -31,6 +34,8 @@ __all__ = ["CONSTRAINTS", "Candidate", "IsoCostSettings", "Plan", "fold", "plan_
 
 CONSTRAINTS: Final = ("realised", "nominal")
 _MAX_LATTICE: Final = 20_000
+# networks from which counting all sides of all of them with numpy beats a bisection for each, numpy's import included
+_MANY: Final = 150
 # a published rule that rounding keeps this far from the ratio is listed, but comparing it would mean nothing
 _RULE_TOLERANCE: Final = 0.15
 _DEFAULT_RULES: Final = ("efficientnet", "fast", "uniform", "depth_only", "width_only", "resolution_only")
@@ -128,20 +133,18 @@ def plan_candidates(base: NetSpec, settings: IsoCostSettings) -> Plan:
         BudgetError: no lattice point satisfies the constraint; names the nearest and lists the closest.
     """
     base_cost = cost_of(base)
-    points = list(
-        _realised_points(base, base_cost, settings)
-        if settings.constraint == "realised"
-        else _nominal_points(base, settings)
-    )
-    lattice = [_candidate(base_cost, coefficients, spec) for coefficients, spec in points]
+    realised = settings.constraint == "realised"
+    points = _realised_points(base, base_cost, settings) if realised else _nominal_points(base, settings)
+    lattice = [_candidate(base_cost, region, spec) for spec, region in points]
     merged = _merged([*lattice, *_rule_candidates(base, base_cost, settings)])
     judged = [_judged(candidate, settings) for candidate in merged]
     # a rule is kept wherever it ends up; the constraint itself must leave at least one lattice point
     if not any(candidate.kept and candidate.region and not candidate.reason for candidate in judged) and (
-        settings.constraint == "realised" or not points
+        realised or not lattice
     ):
         raise _nothing_feasible(judged, settings)
-    return Plan(base, base_cost, len(points), tuple(_spread(judged, settings)))
+    n_lattice = sum(len(candidate.region) for candidate in lattice)
+    return Plan(base, base_cost, n_lattice, tuple(_spread(judged, settings)))
 
 
 def fold(plan: Plan, pairs: Sequence[tuple[int, int]]) -> Plan:
@@ -168,36 +171,53 @@ def _axis(ratio: float, step: float) -> list[float]:
 
 def _realised_points(
     base: NetSpec, base_cost: Cost, settings: IsoCostSettings
-) -> Iterator[tuple[CompoundCoefficients, NetSpec]]:
-    """(alpha, beta) of the lattice with the resolution that brings counted MACs closest to the ratio."""
-    target = settings.ratio * base_cost.macs
-    grows = settings.ratio > 1
-    alphas, betas = _axis(settings.ratio, settings.step), _axis(math.sqrt(settings.ratio), settings.step)
+) -> Iterator[tuple[NetSpec, list[CompoundCoefficients]]]:
+    """(alpha, beta) of the lattice with the resolution that brings counted MACs closest to the ratio, by network."""
+    ratio, grows = settings.ratio, settings.ratio > 1
+    alphas, betas = _axis(ratio, settings.step), _axis(math.sqrt(ratio), settings.step)
     _check_lattice_size(len(alphas) * len(betas))
-    for alpha in alphas:
-        for beta in betas:
+    lattice = Lattice(base, alphas, betas, settings.rounding)
+    pairs: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    for i, alpha in enumerate(alphas):
+        for j, beta in enumerate(betas):
             # leave out what is nominally beyond the ratio by a fifth even without any resolution
             nominal = alpha * beta**2
-            if (nominal > 1.2 * settings.ratio) if grows else (nominal < settings.ratio / 1.2):
+            if (nominal > 1.2 * ratio) if grows else (nominal < ratio / 1.2):
                 continue
-            spec = scale_net(base, depth=alpha, width=beta, rounding=settings.rounding)
-            low, high = (base.resolution, 8192) if grows else (base.total_stride, base.resolution)
-            side = best_resolution(spec, target, low=low, high=high, multiple=settings.rounding.resolution_multiple)
-            coefficients = CompoundCoefficients(alpha, beta, side / base.resolution)
-            yield coefficients, _named(base, coefficients, spec.with_(resolution=side))
+            pairs.setdefault((lattice.depth_of[i], lattice.width_of[j]), []).append((alpha, beta))
+    low, high = (base.resolution, 8192) if grows else (base.total_stride, base.resolution)
+    target, bounds = (
+        ratio * base_cost.macs,
+        {"low": low, "high": high, "multiple": settings.rounding.resolution_multiple},
+    )
+    sides = best_resolutions(lattice, target, **bounds) if _vectorised(len(pairs)) else None
+    for (depth, width), of in pairs.items():
+        spec = lattice.spec(depth, width, base.resolution)
+        side = best_resolution(spec, target, **bounds) if sides is None else int(sides[depth, width])
+        region = [CompoundCoefficients(alpha, beta, side / base.resolution) for alpha, beta in of]
+        yield _named(base, region[0], spec.with_(resolution=side)), region
 
 
-def _nominal_points(base: NetSpec, settings: IsoCostSettings) -> Iterator[tuple[CompoundCoefficients, NetSpec]]:
-    """The paper's lattice: every triple whose nominal product is within the tolerance of the ratio."""
+def _nominal_points(base: NetSpec, settings: IsoCostSettings) -> Iterator[tuple[NetSpec, list[CompoundCoefficients]]]:
+    """The paper's lattice: every triple whose nominal product is within the tolerance of the ratio, by network."""
     axis = _axis(settings.ratio, settings.step)
     _check_lattice_size(len(axis) ** 2)
-    for alpha in axis:
-        for beta in axis:
-            for gamma in axis:
-                coefficients = CompoundCoefficients(alpha, beta, gamma)
-                if abs(coefficients.nominal_product - settings.ratio) <= settings.nominal_tolerance:
-                    spec = scaled_by(base, Multipliers(alpha, beta, gamma), settings.rounding)
-                    yield coefficients, _named(base, coefficients, spec)
+    lattice = Lattice(base, axis, axis, settings.rounding)
+    sides = [scaled_side(base, gamma, settings.rounding) for gamma in axis]
+    found: dict[tuple[int, int, int], list[CompoundCoefficients]] = {}
+    for i, alpha in enumerate(axis):
+        for j, beta in enumerate(axis):
+            for gamma, side in zip(axis, sides, strict=True):
+                if abs(alpha * beta**2 * gamma**2 - settings.ratio) <= settings.nominal_tolerance:
+                    network = lattice.depth_of[i], lattice.width_of[j], side
+                    found.setdefault(network, []).append(CompoundCoefficients(alpha, beta, gamma))
+    for network, region in found.items():
+        yield _named(base, region[0], lattice.spec(*network)), region
+
+
+def _vectorised(networks: int) -> bool:
+    """Whether numpy is faster; where it is not installed, nothing here needs it."""
+    return "numpy" in sys.modules or (networks >= _MANY and importlib.util.find_spec("numpy") is not None)
 
 
 def _check_lattice_size(count: int) -> None:
@@ -212,7 +232,7 @@ def _rule_candidates(base: NetSpec, base_cost: Cost, settings: IsoCostSettings) 
         factor, spec = solve_along(base, rule(name), settings.ratio * base_cost.macs, settings.rounding)
         at = rule(name).at(factor)
         coefficients = CompoundCoefficients(at.depth, at.width, spec.resolution / base.resolution)
-        candidate = _candidate(base_cost, coefficients, _named(base, coefficients, spec))
+        candidate = _candidate(base_cost, [coefficients], _named(base, coefficients, spec))
         yield replace(candidate, rules=(name,), region=())
 
 
@@ -220,9 +240,9 @@ def _named(base: NetSpec, c: CompoundCoefficients, spec: NetSpec) -> NetSpec:
     return spec.with_(name=f"{base.name}_a{c.alpha:.3g}_b{c.beta:.3g}_r{spec.resolution}")
 
 
-def _candidate(base_cost: Cost, coefficients: CompoundCoefficients, spec: NetSpec) -> Candidate:
+def _candidate(base_cost: Cost, region: Sequence[CompoundCoefficients], spec: NetSpec) -> Candidate:
     cost = cost_of(spec)
-    return Candidate(coefficients, spec, cost, cost.macs / base_cost.macs, region=(coefficients,))
+    return Candidate(region[0], spec, cost, cost.macs / base_cost.macs, region=tuple(region))
 
 
 def _merged(candidates: Iterable[Candidate]) -> list[Candidate]:

@@ -15,7 +15,7 @@ from scalesearch.arch.spec import MAX_DEPTH, NetSpec
 from scalesearch.errors import BudgetError
 from scalesearch.units import format_count
 
-__all__ = ["best_resolution", "rescale_to", "scaled_by", "solve_along"]
+__all__ = ["best_resolution", "rescale_to", "scaled_by", "scaled_depth", "scaled_side", "solve_along"]
 
 _MAX_RESOLUTION = 8192
 # the search spans six decades down and four up: beyond that a "scaled" network has nothing of its baseline left
@@ -25,19 +25,27 @@ _TRIM = 0.08
 
 def scaled_by(base: NetSpec, multipliers: Multipliers, rounding: Rounding, *, name: str | None = None) -> NetSpec:
     """The realised network of three multipliers; its resolution never falls below the total stride."""
-    side = round_resolution(base.resolution * multipliers.resolution, multiple=rounding.resolution_multiple)
-    floor = base.total_stride
-    while side < floor:
-        side += rounding.resolution_multiple
     return scale_net(
         base,
-        # what no spec can hold is as far as a budget can reach
-        depth=min(multipliers.depth, MAX_DEPTH / max(base.depths)),
+        depth=scaled_depth(base, multipliers.depth),
         width=multipliers.width,
-        resolution=min(side, _MAX_RESOLUTION),
+        resolution=scaled_side(base, multipliers.resolution, rounding),
         rounding=rounding,
         name=name,
     )
+
+
+def scaled_depth(base: NetSpec, multiplier: float) -> float:
+    """The multiplier of depth, as far as a budget can reach: no spec can hold more."""
+    return min(multiplier, MAX_DEPTH / max(base.depths))
+
+
+def scaled_side(base: NetSpec, multiplier: float, rounding: Rounding) -> int:
+    """The realised resolution in px, never below the total stride."""
+    multiple = rounding.resolution_multiple
+    side = round_resolution(base.resolution * multiplier, multiple=multiple)
+    lowest = -(-base.total_stride // multiple) * multiple
+    return min(max(side, lowest), _MAX_RESOLUTION)
 
 
 def best_resolution(

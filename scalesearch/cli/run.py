@@ -16,7 +16,9 @@ from scalesearch.errors import SpecError
 from scalesearch.units import format_count, format_seconds, parse_count
 
 if TYPE_CHECKING:
+    from scalesearch.config.pipeline import Step
     from scalesearch.config.pipeline_shape import PipelineConfig
+    from scalesearch.studies.pace import Pace
 
 _GROUPS = ("data", "data.", "proxy", "proxy.", "recipe", "recipe.", "engine", "engine.")
 _STEPS = ("search", "grid", "axes")
@@ -62,28 +64,49 @@ def run(
     config = pipeline_of(values)
     name = name or f"{format_count(parse_count(config.target_flops))}-{now()}"
     steps = steps_of(config, shared, of_step, tiny=tiny)
+    pace = _pace(config, name, steps)
+    planned = pace.plan()
     for step in steps:  # everything that can be refused is refused before the first training
         run_folder(config.runs_dir, step.verb, name)
-        step.values(config, choices, flags)
+        step.values(config, choices, flags, minutes=planned.get(step.verb))
     typer.echo(
         "steps: "
-        + ", ".join(f"{step.verb} {step.minutes:g} min" if step.minutes else step.verb for step in steps)
+        + ", ".join(f"{step.verb} {planned[step.verb]:g} min" if planned else step.verb for step in steps)
         + f", scale --phi {config.phi}, emit {','.join(config.formats)}, report",
         err=True,
     )
-    started, parts, base = time.time(), {}, config.baseline
+    parts, base = {}, config.baseline
     for step in steps:
         base_flags = {} if base is None or step.verb == "search" else {"baseline": base}
-        composed = step.values(config, choices, {**flags, **base_flags})
-        typer.echo(f"== {step.verb}", err=True)
-        parts[step.verb] = study_summary(step.verb, composed, run_folder(config.runs_dir, step.verb, name))
+        minutes = pace.give(step.verb) if planned else None
+        composed = step.values(config, choices, {**flags, **base_flags}, minutes=minutes)
+        typer.echo(f"== {step.verb}" + (f", {minutes:g} min of training" if minutes else ""), err=True)
+        started = time.monotonic()
+        try:
+            parts[step.verb] = study_summary(step.verb, composed, run_folder(config.runs_dir, step.verb, name))
+        except typer.Exit:  # interrupted; what is refused leaves nothing behind
+            pace.took(step.verb, time.monotonic() - started)
+            raise
+        pace.took(step.verb, time.monotonic() - started)
         if step.verb == "search":
             base = str((Path(config.runs_dir) / "search" / name / "best.json").absolute())
-    summary = _deliver(config, name, parts, time.time() - started)
+    summary = _deliver(config, name, parts, pace)
     typer.echo(json.dumps(summary, indent=2) if as_json else _words(summary))
 
 
-def _deliver(config: PipelineConfig, name: str, parts: dict[str, Any], seconds: float) -> dict[str, Any]:
+def _pace(config: PipelineConfig, name: str, steps: list[Step]) -> Pace:
+    """Minutes for every step with a share, after a look at the folders that are written last."""
+    from scalesearch.store.result_folder import ResultFolder
+    from scalesearch.store.run_paths import run_path
+    from scalesearch.studies.pace import Pace
+
+    ResultFolder.plan(config.runs_dir, "scale", name)
+    shares = {step.verb: step.share for step in steps if step.share is not None}
+    home = run_path(config.runs_dir, "run", name)
+    return Pace(home / "pace.json", config.budget_minutes, config.overhead_minutes, shares)
+
+
+def _deliver(config: PipelineConfig, name: str, parts: dict[str, Any], pace: Pace) -> dict[str, Any]:
     """The family, its files and the report, all below runs/run/NAME."""
     from scalesearch.cli.scale import write_family
     from scalesearch.config import compose
@@ -93,7 +116,7 @@ def _deliver(config: PipelineConfig, name: str, parts: dict[str, Any], seconds: 
     from scalesearch.store.run_folder import plain_json
     from scalesearch.studies.delivery import deliver, gather
 
-    runs = Path(config.runs_dir)
+    started, runs = time.monotonic(), Path(config.runs_dir)
     grid = runs / "grid" / name
     typer.echo("== scale, emit, report", err=True)
     values = compose("scale", flags={"from_run": str(grid), "phi": config.phi, "runs_dir": config.runs_dir})
@@ -108,16 +131,19 @@ def _deliver(config: PipelineConfig, name: str, parts: dict[str, Any], seconds: 
         except SpecError as error:  # a searched network may have blocks that a library does not know
             notes.append(str(error))
     write_atomic(home / "report.html", comparison_page([load_run(runs / verb / name) for verb in parts]).encode())
+    seconds = {**pace.seconds, "delivery": time.monotonic() - started}
     summary = {
         "verb": "run",
         "name": name,
         "target_flops": config.target_flops,
+        "budget_minutes": config.budget_minutes,
         "steps": {verb: {"run": f"{verb}/{name}", "sentence": part["sentence"]} for verb, part in parts.items()},
         "family": family["sentence"],
         "notes": notes,
         "emitted": sorted({str(row.path) for row in emitted}),
         "report": str(home / "report.html"),
-        "wall_seconds": seconds,
+        "seconds": seconds,
+        "wall_seconds": sum(seconds.values()),
     }
     write_atomic(home / "summary.json", (json.dumps(plain_json(summary), indent=2) + "\n").encode())
     return summary
@@ -127,4 +153,6 @@ def _words(summary: dict[str, Any]) -> str:
     lines = [f"{verb}: {step['sentence']}" for verb, step in summary["steps"].items()]
     lines += [f"family: {summary['family']} ({len(summary['emitted'])} files)"]
     lines += [f"note: {note}" for note in summary["notes"]]
-    return "\n".join([*lines, f"{format_seconds(summary['wall_seconds'])} in all", f"report: {summary['report']}"])
+    each = ", ".join(f"{step} {format_seconds(seconds)}" for step, seconds in summary["seconds"].items())
+    lines += [f"{format_seconds(summary['wall_seconds'])} in all: {each}"]
+    return "\n".join([*lines, f"report: {summary['report']}"])

@@ -14,23 +14,36 @@ from scalesearch.units import parse_count
 
 __all__ = ["Step", "pipeline_of", "steps_of"]
 
-# below so many minutes a step asks for fewer seeds, because complete rounds would not fit
+# below so many minutes axes asks for fewer seeds, because complete rounds would not fit
 _FEW_MINUTES: Final = 10.0
+# axes is the last to train: it fills what is left with complete rounds, as many as it takes
+_FILLING: Final = ("seeds.at_most=40", "seeds.beyond_minutes=true")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command: its verb and composed values; the baseline is put in when it is known."""
+    """One command: its verb, share of the minutes (None: no limit) and overrides; minutes and baseline come later."""
 
     verb: str
-    minutes: float | None
+    share: float | None
     overrides: tuple[str, ...]
 
-    def values(self, config: PipelineConfig, choices: Mapping[str, str], flags: Mapping[str, Any]) -> dict[str, Any]:
+    def values(
+        self,
+        config: PipelineConfig,
+        choices: Mapping[str, str],
+        flags: Mapping[str, Any],
+        *,
+        minutes: float | None,
+    ) -> dict[str, Any]:
         """The composed configuration of the step."""
-        common = {"target_flops": config.target_flops, "runs_dir": config.runs_dir}
-        known = dict(common) if self.minutes is None else {**common, "minutes": self.minutes}
-        return compose(self.verb, self.overrides, choices=choices, flags={**known, **flags})
+        known = {"target_flops": config.target_flops, "runs_dir": config.runs_dir}
+        first: tuple[str, ...] = ()
+        if minutes is not None:
+            known["minutes"] = minutes
+            if self.verb == "axes":
+                first = (*_FILLING, *(("seeds.at_least=2",) if minutes < _FEW_MINUTES else ()))
+        return compose(self.verb, (*first, *self.overrides), choices=choices, flags={**known, **flags})
 
 
 def pipeline_of(values: Mapping[str, Any]) -> PipelineConfig:
@@ -52,7 +65,7 @@ def pipeline_of(values: Mapping[str, Any]) -> PipelineConfig:
 def steps_of(
     config: PipelineConfig, overrides: Sequence[str], own: Mapping[str, Sequence[str]], *, tiny: bool
 ) -> list[Step]:
-    """The trainings in order; a named baseline leaves out the search, and its minutes go to the others.
+    """The trainings in order; a named baseline leaves out the search.
 
     Args:
         overrides: for every step (data, proxy, recipe, engine).
@@ -60,13 +73,8 @@ def steps_of(
         tiny: as debug=tiny says for each step, without a limit of minutes.
     """
     verbs = ["search", "grid", "axes"] if config.baseline is None else ["grid", "axes"]
-    total = sum(getattr(config.shares, verb) for verb in verbs)
-    left = max(1.0, config.budget_minutes - config.overhead_minutes)
-    steps = []
-    for verb in verbs:
-        minutes = None if tiny else round(left * getattr(config.shares, verb) / total, 2)
-        first = ["debug=tiny"] if tiny else []
-        if verb == "axes" and minutes is not None and minutes < _FEW_MINUTES:
-            first.append("seeds.at_least=2")
-        steps.append(Step(verb, minutes, (*first, *overrides, *own.get(verb, ()))))
-    return steps
+    first = ("debug=tiny",) if tiny else ()
+    return [
+        Step(verb, None if tiny else getattr(config.shares, verb), (*first, *overrides, *own.get(verb, ())))
+        for verb in verbs
+    ]

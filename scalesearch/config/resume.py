@@ -15,7 +15,15 @@ __all__ = ["resumed_values"]
 _ALWAYS: Final = frozenset({"engine", "minutes", "race.max_trainings", "data.path", "data.root", "data.cache_dir"})
 _KEYS: Final = {
     "axes": (_ALWAYS - {"race.max_trainings"})
-    | {"seeds.at_least", "seeds.at_most", "check.epochs", "check.points", "check.seeds", "share"}
+    | {
+        "seeds.at_least",
+        "seeds.at_most",
+        "seeds.beyond_minutes",
+        "check.epochs",
+        "check.points",
+        "check.seeds",
+        "share",
+    }
     | {"confidence", "points_per_doubling"},
     "grid": _ALWAYS | {"verify"},
     "search": _ALWAYS | {"trials", "evaluator.path"},

@@ -103,9 +103,12 @@ class AxesRounds:
         )
         costs = [sum(self.work.request(unit).key not in adopted for unit in self.work.units([s])) for s in range(most)]
         rounds = max(r for r in range(fewest, most + 1) if r == fewest or sum(costs[:r]) <= budget)
+        if settings.seeds.beyond_minutes and rounds < most and sum(costs[:rounds]) < budget:
+            rounds += 1
         if rounds < most:
+            fills = "fills" if settings.seeds.beyond_minutes else "fits"
             self.screen.say(
-                f"{rounds} rounds of {n} trainings, of at most {most}: what fits minutes={settings.minutes:g}, "
+                f"{rounds} rounds of {n} trainings, of at most {most}: what {fills} minutes={settings.minutes:g}, "
                 f"with seeds.at_least={fewest}"
             )
         return rounds

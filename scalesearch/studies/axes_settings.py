@@ -104,12 +104,16 @@ class CurveSettings:
 class SeedSettings:
     """How many complete rounds of seeds are trained, at least and at most.
 
+    Args:
+        beyond_minutes: also train the round that crosses the minutes; without it rounds stay within them.
+
     Raises:
         ConfigError: not 1 <= at_least <= at_most <= 100.
     """
 
     at_least: int = 3
     at_most: int = 6
+    beyond_minutes: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.at_least <= self.at_most <= 100:

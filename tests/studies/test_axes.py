@@ -262,10 +262,10 @@ def test_the_joint_law_is_there_where_all_axes_vary() -> None:
 # ---- how much is trained
 
 
-def rounds_within(minutes: float | None, folder: Path, ledger: Ledger) -> AxesRecords:
+def rounds_within(minutes: float | None, folder: Path, ledger: Ledger, *more: str) -> AxesRecords:
     """Rounds of three networks whose trainings take 30 s, as they say."""
     overrides = ["curves.ratios=[1.0,2.0]", "curves.rules=[width_only,depth_only]", "curves.compare_rules=[]"]
-    chosen = replace(settings(*overrides), minutes=minutes, runs_dir=str(folder / "runs"))
+    chosen = replace(settings(*overrides, *more), minutes=minutes, runs_dir=str(folder / "runs"))
     plan, proxies = plan_proxies(plan_axes(chosen), chosen, INFO)
     data = PreparedData("/nowhere", "none", "0" * 16, 32, 3, INFO.class_names, 50_000, 5_000, 32)
 
@@ -286,6 +286,12 @@ def test_complete_rounds_fit_the_minutes(minutes: float | None, rounds: int, tmp
         assert found.seeds == rounds
         assert len(found.curves) == 3 * rounds
         assert {seed for _, seed in found.curves} == set(range(rounds))
+
+
+@pytest.mark.parametrize(("minutes", "rounds"), [(6.0, 4), (6.6, 5), (0.1, 3), (100.0, 6)])
+def test_rounds_may_fill_the_minutes_instead(minutes: float, rounds: int, tmp_path: Path) -> None:
+    with Ledger.create_or_open(tmp_path / "ledger.db") as ledger:
+        assert rounds_within(minutes, tmp_path, ledger, "seeds.beyond_minutes=true").seeds == rounds
 
 
 def test_shared_trainings_take_no_minutes(tmp_path: Path) -> None:

@@ -86,6 +86,9 @@ def run(
             parts[step.verb] = study_summary(step.verb, composed, run_folder(config.runs_dir, step.verb, name))
         except typer.Exit:  # interrupted; what is refused leaves nothing behind
             pace.took(step.verb, time.monotonic() - started)
+            typer.echo(
+                f"then repeat `scalesearch run` as it was, with --name {name}, for the steps that follow", err=True
+            )
             raise
         pace.took(step.verb, time.monotonic() - started)
         if step.verb == "search":

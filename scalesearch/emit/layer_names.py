@@ -68,9 +68,9 @@ def _conv_norm(ours: str, conv: str, norm: str) -> Iterator[Pair]:
 
 
 def _resnet(spec: NetSpec, layout: str) -> Iterator[Pair]:
-    """Both libraries call a ResNet's layers the same."""
-    if spec.head_width or not spec.stem_pool:
-        raise _foreign(spec, layout, "residual blocks with a head convolution or without a stem pool")
+    """Both libraries call a ResNet's layers the same; a pool has no name."""
+    if spec.head_width:
+        raise _foreign(spec, layout, "residual blocks with a head convolution")
     yield from _conv_norm("stem", "conv1", "bn1")
     for s, b, ours, block in _numbered(spec):
         if not block.residual:
@@ -88,8 +88,6 @@ def _resnet(spec: NetSpec, layout: str) -> Iterator[Pair]:
 def _timm_efficientnet(spec: NetSpec) -> Iterator[Pair]:
     yield from _conv_norm("stem", "conv_stem", "bn1")
     for s, b, ours, block in _numbered(spec):
-        if block.kind == "conv" and block.se_width:
-            raise _foreign(spec, "timm", "a plain convolution block with squeeze-excite")
         theirs = f"blocks.{s}.{b}"
         for i, (layer, conv) in enumerate(_CHAINS[block.kind], start=1):
             yield from _conv_norm(f"{ours}.{layer}", f"{theirs}.{conv}", f"{theirs}.bn{i}")

@@ -10,7 +10,7 @@ from scalesearch.arch.spec import NetSpec
 from scalesearch.emit.layout import number
 from scalesearch.errors import SpecError
 
-__all__ = ["TIMM_ACTIVATIONS", "block_strings"]
+__all__ = ["TIMM_ACTIVATIONS", "block_strings", "conv_squeezes"]
 
 TIMM_ACTIVATIONS: Final = {"silu": "silu", "relu": "relu", "relu6": "relu6", "hard_swish": "hard_swish"}
 _CODES: Final = {"silu": "sw", "relu": "re", "relu6": "r6", "hard_swish": "hs"}
@@ -36,6 +36,16 @@ def block_strings(spec: NetSpec) -> tuple[tuple[str, ...], ...]:
     return tuple(rows)
 
 
+def conv_squeezes(spec: NetSpec) -> dict[str, int]:
+    """Squeeze width of every plain convolution block that has squeeze-excite, by "STAGE.BLOCK", counted from 0."""
+    return {
+        f"{s}.{b}": block.se_width
+        for s, blocks in enumerate(spec.blocks())
+        for b, block in enumerate(blocks)
+        if block.kind == "conv" and block.se_width
+    }
+
+
 def _code(block: BlockSpec, stage: StageSpec, spec: NetSpec) -> str:
     """The block string with "{}" where the repeat count goes."""
     if block.kind not in _KINDS:
@@ -46,9 +56,7 @@ def _code(block: BlockSpec, stage: StageSpec, spec: NetSpec) -> str:
     # the stage's stride and skip for every block: timm strides in the first one and adds where shapes agree
     parts = [_KINDS[block.kind], "r{}", f"k{block.kernel_size}", f"s{stage.stride}", f"e{number(ratio)}"]
     parts.append(f"c{block.width}")
-    if block.se_width:
-        if block.kind == "conv":
-            raise _inexpressible(spec, "timm's plain convolution block has no squeeze-excite")
+    if block.se_width and block.kind != "conv":  # which no block string says: conv_squeezes
         parts.append(f"se{_se_ratio(block, stage, ratio)}")
     if block.kind == "depthwise_separable_act" and block.residual:
         raise _inexpressible(spec, "timm's depthwise-separable block adds its input only without a last activation")

@@ -3,79 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from scalesearch.arch.catalog import catalog_names
 from scalesearch.arch.spec import NetSpec
 from scalesearch.emit.heading import Heading
 from scalesearch.emit.layout import call, docstring, number
 from scalesearch.emit.naming import family_name, function_names
-from scalesearch.emit.timm_blocks import TIMM_ACTIVATIONS, block_strings
+from scalesearch.emit.resnet_shape import is_resnet, resnet_shape
+from scalesearch.emit.timm_blocks import TIMM_ACTIVATIONS, block_strings, conv_squeezes
+from scalesearch.emit.timm_parts import CFG, EFFICIENTNET, RESNET, SQUEEZED_CONV, imports
 from scalesearch.errors import SpecError
 
 __all__ = ["timm_module_name", "timm_names", "timm_source"]
-
-_IMPORTS: Final = """
-from __future__ import annotations
-
-import math
-from functools import partial
-from typing import Any
-
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.layers import get_act_layer
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
-from timm.models._efficientnet_builder import decode_arch_def, resolve_bn_args
-from timm.models.efficientnet import EfficientNet
-from torch import nn
-"""
-
-_BUILD: Final = '''
-
-def _cfg(resolution: int, num_classes: int, in_channels: int) -> dict[str, Any]:
-    colour = in_channels == 3
-    return {
-        "url": "",
-        "num_classes": num_classes,
-        "input_size": (in_channels, resolution, resolution),
-        "pool_size": None,
-        "crop_pct": 0.875,
-        "interpolation": "bicubic",
-        "mean": IMAGENET_DEFAULT_MEAN if colour else (0.5,) * in_channels,
-        "std": IMAGENET_DEFAULT_STD if colour else (0.5,) * in_channels,
-        "first_conv": "conv_stem",
-        "classifier": "classifier",
-    }
-
-
-def _create(name: str, pretrained: bool, kwargs: dict[str, Any]) -> EfficientNet:
-    """timm's EfficientNet from the table; keyword arguments that timm passes go before the table's values."""
-    network = NETWORKS[name]
-    stem_stride, activation = network["stem_stride"], kwargs.pop("act_layer", network["activation"])
-    norm = {"bn_eps": network["norm_eps"], "bn_momentum": network["norm_momentum"], **kwargs}
-    kwargs = {key: value for key, value in kwargs.items() if key not in ("bn_eps", "bn_momentum")}
-    blocks = decode_arch_def(network["blocks"])
-    settings = {
-        "block_args": blocks,
-        "stem_size": network["stem_width"],
-        "stem_kernel_size": network["stem_kernel_size"],
-        "fix_stem": True,
-        "num_features": network["head_width"],
-        # widths are final: nothing is rounded again
-        "round_chs_fn": int,
-        # timm would dilate instead of striding beyond 32
-        "output_stride": max(32, 2 * math.prod(stage[0]["stride"] for stage in blocks)),
-        "act_layer": get_act_layer(activation),
-        "norm_layer": partial(nn.BatchNorm2d, **resolve_bn_args(norm)),
-        "drop_rate": network["dropout"],
-        "drop_path_rate": network["drop_path"],
-    }
-    model = build_model_with_cfg(EfficientNet, name, pretrained, **{**settings, **kwargs})
-    if stem_stride != 2:
-        # because timm's constructor always strides in the stem
-        model.conv_stem.stride = (stem_stride, stem_stride)
-    return model
-'''
 
 
 def timm_names(specs: Sequence[NetSpec]) -> tuple[str, ...]:
@@ -92,7 +31,7 @@ def timm_source(specs: Sequence[NetSpec], *, provenance: Mapping[str, object] | 
     """A module that, once imported, makes `timm.create_model(NAME)` build each network, named by `timm_names`.
 
     Raises:
-        SpecError: a network that timm's block strings cannot describe, with the reason.
+        SpecError: a network that neither timm's block strings nor its ResNet can be, with the reason.
     """
     names, module = timm_names(specs), timm_module_name(specs)
     run = "runpy.run_path('train.py', run_name='__main__')"
@@ -110,20 +49,49 @@ def timm_source(specs: Sequence[NetSpec], *, provenance: Mapping[str, object] | 
             "The script's own --drop and --drop-path go before the rates below; its --drop is 0 unless given.",
         ],
     )
-    parts = [
-        docstring(paragraphs),
-        _IMPORTS,
-        "\n" + call("__all__ = [", [f'"{name}"' for name in sorted(names)]) + "\n",
-        "\n# block strings: ir = MBConv, ds = depthwise-separable, er = fused MBConv, cn = convolution;\n"
-        "# r = repeats, k = kernel size, s = stride, e = expansion ratio, c = width, se = squeeze-excite\n"
-        "NETWORKS: dict[str, dict[str, Any]] = {\n",
-        *(_entry(spec, name) for spec, name in zip(specs, names, strict=True)),
-        "}\n",
-        _BUILD,
-        _default_cfgs(specs, names),
-        *(_entrypoint(spec, name) for spec, name in zip(specs, names, strict=True)),
-    ]
-    return "".join(parts)
+    resnets = [spec for spec in specs if is_resnet(spec)]
+    squeezed = any(conv_squeezes(spec) for spec in specs)
+    has = {"efficientnet": len(resnets) < len(specs), "resnet": bool(resnets), "squeezed": squeezed}
+    entries = [_entry(spec, name) for spec, name in zip(specs, names, strict=True)]
+    return "".join(
+        [
+            docstring(paragraphs),
+            imports(**has),
+            "\n" + call("__all__ = [", [f'"{name}"' for name in sorted(names)]) + "\n",
+            *_legend(**has),
+            "NETWORKS: dict[str, dict[str, Any]] = {\n",
+            *entries,
+            "}\n",
+            CFG,
+            SQUEEZED_CONV if squeezed else "",
+            _efficientnet(squeezed) if has["efficientnet"] else "",
+            RESNET if resnets else "",
+            _default_cfgs(specs, names),
+            *(_entrypoint(spec, name) for spec, name in zip(specs, names, strict=True)),
+        ]
+    )
+
+
+def _legend(*, efficientnet: bool, resnet: bool, squeezed: bool) -> list[str]:
+    """Comments on the table."""
+    lines = ["\n"]
+    if efficientnet:
+        lines += ["# block strings: ir = MBConv, ds = depthwise-separable, er = fused MBConv, cn = convolution;\n"]
+        lines += ["# r = repeats, k = kernel size, s = stride, e = expansion ratio, c = width, se = squeeze-excite\n"]
+    if squeezed:
+        lines += [
+            "# conv_squeeze: squeeze width of convolution blocks by stage and block, which no block string says\n"
+        ]
+    if resnet:
+        lines += ["# planes: output channels per stage, of a Bottleneck a quarter of them\n"]
+    return lines
+
+
+def _efficientnet(squeezed: bool) -> str:
+    """The builder, with the call that adds squeeze-excite to convolutions where a network needs it."""
+    last = "    return model\n"
+    assert EFFICIENTNET.endswith(last)
+    return EFFICIENTNET.removesuffix(last) + '    _squeeze(model, network.get("conv_squeeze", {}))\n' * squeezed + last
 
 
 def _entry(spec: NetSpec, name: str) -> str:
@@ -136,28 +104,52 @@ def _entry(spec: NetSpec, name: str) -> str:
         "stem_width": str(spec.stem_width),
         "stem_kernel_size": str(spec.stem_kernel_size),
         "stem_stride": str(spec.stem_stride),
-        "head_width": str(spec.head_width),
+        **({"stem_pool": str(spec.stem_pool)} if is_resnet(spec) else {"head_width": str(spec.head_width)}),
         "activation": f'"{TIMM_ACTIVATIONS[spec.activation]}"',
         "norm_eps": number(spec.norm_eps),
         "norm_momentum": number(spec.norm_momentum),
         "dropout": number(spec.dropout),
         "drop_path": number(spec.drop_path),
+        **(_resnet_settings(spec) if is_resnet(spec) else _squeezes(spec)),
     }
-    lines = [f'        "{key}": {value},\n' for key, value in settings.items()]
+    lines = "".join(f'        "{key}": {value},\n' for key, value in settings.items())
+    if is_resnet(spec):
+        return f'    "{name}": {{\n{lines}    }},\n'
     stages = [call("[", [f'"{text}"' for text in row], ",", indent=12) + "\n" for row in block_strings(spec)]
-    return f'    "{name}": {{\n{"".join(lines)}        "blocks": [\n{"".join(stages)}        ],\n    }},\n'
+    return f'    "{name}": {{\n{lines}        "blocks": [\n{"".join(stages)}        ],\n    }},\n'
+
+
+def _resnet_settings(spec: NetSpec) -> dict[str, str]:
+    shape = resnet_shape(spec, "timm")
+    return {
+        "block": f'"{shape.block}"',
+        "depths": str(list(shape.depths)),
+        "planes": str(list(shape.planes)),
+        "base_width": str(shape.base_width),
+    }
+
+
+def _squeezes(spec: NetSpec) -> dict[str, str]:
+    widths = conv_squeezes(spec)
+    if not widths:
+        return {}
+    rows = [f'"{place}": {width}' for place, width in widths.items()]
+    laid_out = call('"conv_squeeze": {', rows, ",", indent=8).strip()
+    return {"conv_squeeze": laid_out.removeprefix('"conv_squeeze": ').removesuffix(",")}
 
 
 def _default_cfgs(specs: Sequence[NetSpec], names: Sequence[str]) -> str:
-    rows = [
-        f'        "{name}": _cfg({spec.resolution}, {spec.num_classes}, {spec.in_channels}),\n'
-        for spec, name in zip(specs, names, strict=True)
-    ]
+    rows = []
+    for spec, name in zip(specs, names, strict=True):
+        ends = ("conv1", "fc") if is_resnet(spec) else ("conv_stem", "classifier")
+        values = [str(spec.resolution), str(spec.num_classes), str(spec.in_channels), *(f'"{end}"' for end in ends)]
+        rows.append(call(f'"{name}": _cfg(', values, ",", indent=8) + "\n")
     return f"\n\ndefault_cfgs = generate_default_cfgs(\n    {{\n{''.join(rows)}    }}\n)\n"
 
 
 def _entrypoint(spec: NetSpec, name: str) -> str:
+    kind, create = ("ResNet", "_create_resnet") if is_resnet(spec) else ("EfficientNet", "_create")
     return (
-        f"\n\n@register_model\ndef {name}(pretrained: bool = False, **kwargs: Any) -> EfficientNet:\n"
-        f'    """{Heading.summary(spec)}"""\n    return _create("{name}", pretrained, kwargs)\n'
+        f"\n\n@register_model\ndef {name}(pretrained: bool = False, **kwargs: Any) -> {kind}:\n"
+        f'    """{Heading.summary(spec)}"""\n    return {create}("{name}", pretrained, kwargs)\n'
     )

@@ -1,7 +1,8 @@
-"""A module that builds networks from torchvision's own classes, EfficientNet or MobileNetV2, where these can."""
+"""A module that builds networks from torchvision's classes, EfficientNet, MobileNetV2 or ResNet, where these can."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from scalesearch.arch.blocks import BlockSpec, StageSpec
@@ -9,6 +10,8 @@ from scalesearch.arch.spec import NetSpec
 from scalesearch.emit.heading import Heading
 from scalesearch.emit.layout import call, docstring, number
 from scalesearch.emit.naming import family_name, function_names
+from scalesearch.emit.resnet_shape import is_resnet
+from scalesearch.emit.torchvision_resnet import SCALED_RESNET, resnet_function
 from scalesearch.errors import SpecError
 
 __all__ = ["torchvision_module_name", "torchvision_source"]
@@ -31,17 +34,19 @@ def torchvision_source(specs: Sequence[NetSpec], *, provenance: Mapping[str, obj
         "networks for image classification, built from torchvision's classes",
         usage=[f"from {module} import {names[-1]}", "", f"net = {names[-1]}(num_classes=10)"],
     )
-    text = "".join(functions)
+    has_resnet = any(is_resnet(spec) for spec in specs)
+    text = (SCALED_RESNET if has_resnet else "") + "".join(functions)
     imports = [
         "",
         "from __future__ import annotations",
         "",
+        *["from collections.abc import Callable, Sequence"] * has_resnet,
         "from functools import partial",
         "",
         "from torch import nn",
     ]
     for home, classes in _CLASSES.items():
-        used = [name for name in classes if f"{name}(" in text]
+        used = [name for name in classes if re.search(rf"\b{name}\b[^.]", text)]
         imports += [f"from torchvision.models.{home} import {', '.join(used)}"] if used else []
     listed = call("__all__ = [", [f'"{name}"' for name in sorted(names)])
     return "".join([docstring(paragraphs), "\n".join(imports), "\n\n", listed, "\n", text])
@@ -50,6 +55,7 @@ def torchvision_source(specs: Sequence[NetSpec], *, provenance: Mapping[str, obj
 _CLASSES = {
     "efficientnet": ("EfficientNet", "FusedMBConvConfig", "MBConvConfig"),
     "mobilenetv2": ("MobileNetV2",),
+    "resnet": ("BasicBlock", "Bottleneck", "ResNet"),
 }
 
 
@@ -59,6 +65,13 @@ def _function(spec: NetSpec, name: str) -> str:
     Raises:
         SpecError: none can.
     """
+    if is_resnet(spec):
+        return resnet_function(spec, name)
+    if any(stage.kind == "depthwise_separable_act" for stage in spec.stages):
+        raise SpecError(
+            f"{spec.name} cannot be written for torchvision, which has no MobileNetV1",
+            way_out="emit it as torch source",
+        )
     if not _why_not_mobilenet(spec):
         return _mobilenet(spec, name)
     # its reason is told where the blocks are MobileNetV2's, else EfficientNet's

@@ -32,7 +32,24 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
     assert recipe.optimizer == "rmsprop", recipe.optimizer
-    return torch.optim.RMSprop(groups, lr=rate, momentum=recipe.momentum, alpha=0.9, eps=1e-3, foreach=True)
+    return _rmsprop_of_the_release(groups, recipe)
+
+
+def _rmsprop_of_the_release(groups: list[dict[str, object]], recipe: Recipe) -> Optimizer:
+    """torch's RMSProp begun as TensorFlow's, with which the paper's rates were found: they do not train otherwise.
+
+    TensorFlow divides by sqrt(s + 1e-3) where torch divides by sqrt(s) + eps, and its running square s begins at 1
+    instead of 0, where the first steps of torch move every weight by the rate times sqrt(10).
+    """
+    optimizer = torch.optim.RMSprop(
+        groups, lr=recipe.learning_rate, momentum=recipe.momentum, alpha=0.9, eps=math.sqrt(1e-3), foreach=True
+    )
+    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+        state = optimizer.state[parameter]
+        state["step"], state["square_avg"] = torch.zeros(()), torch.ones_like(parameter)
+        if recipe.momentum > 0:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def rate_factor(step: int, steps: int, warmup_steps: int) -> float:

@@ -1,6 +1,7 @@
 """Small networks of every kind, and emitted text as a module: for the tests of `scalesearch.emit`."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -40,6 +41,15 @@ RESNET = catalog_spec("resnet18").with_(
     num_classes=10,
     resolution=64,
     drop_path=0.3,
+)
+RESNET_18 = small("resnet18", "small_resnet18").with_(drop_path=0.3, dropout=0.2)
+WIDE_50 = small("wide_resnet50_2", "small_wide50")
+# for small pictures: another stem, no pool, and a first block that needs no projection
+RESNET_32 = small("resnet18", "cifar_resnet", resolution=32).for_small_inputs(stem_stride=1, stem_pool=False)
+RESNET_32 = RESNET_32.with_(stem_kernel_size=3, in_channels=1, stem_width=24)
+SQUEEZED = FUSED.with_(
+    name="squeezed",
+    stages=(replace(FUSED.stages[0], se_ratio=0.25, activation="relu"), *FUSED.stages[1:]),
 )
 GREY = FUSED.with_(name="grey", in_channels=1, stem_stride=1, resolution=28, norm_eps=1e-5, norm_momentum=0.1)
 ALL = (B0, LITE, MOBILE, FUSED, MNAS, RESNET, GREY)

@@ -42,6 +42,22 @@ def test_every_optimizer_lowers_a_bowl(name: str) -> None:
     assert losses[-1] < losses[0] / 4
 
 
+def test_the_first_steps_of_rmsprop_are_tensorflows() -> None:
+    """w -= m with m = momentum * m + rate * g / sqrt(0.9 * s + 0.1 * g^2 + 1e-3), s = 1 at first (tf.compat.v1)."""
+    net = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(net.weight)
+    optimizer = make_optimizer(net, Recipe(optimizer="rmsprop", learning_rate=0.1, momentum=0.5, weight_decay=0.0))
+    weight, square, moved = 1.0, 1.0, 0.0
+    for gradient in (0.01, 0.02, 2.0):
+        net.weight.grad = torch.full((1, 1), gradient)
+        optimizer.step()
+        square = 0.9 * square + 0.1 * gradient**2
+        moved = 0.5 * moved + 0.1 * gradient / (square + 1e-3) ** 0.5
+        weight -= moved
+        # torch adds epsilon to the root instead of the square, at most sqrt(2) of a difference
+        assert float(net.weight.detach()) == pytest.approx(weight, abs=0.05 * (1 - weight))
+
+
 def test_schedule_rises_in_a_line_and_ends_at_zero() -> None:
     factors = [rate_factor(step, 100, 10) for step in range(101)]
     assert factors[0] == pytest.approx(0.1)

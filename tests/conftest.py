@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, settings
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["MPLBACKEND"] = "Agg"
+# because threads that spin while they wait slow each other down tenfold where other work shares the cores
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # helper modules of tests/arch (golden numbers, spec strategies) serve other test folders too
 sys.path.insert(0, str(Path(__file__).parent / "arch"))
 # and those of tests/faults count the tries of faults wherever they are tested

@@ -141,7 +141,7 @@ def test_what_cannot_be_reported_is_one_line(run: Run, runs: Path, broken: str) 
     words = {
         "foreign": "a run is a folder",
         "newer ledger": "this scalesearch reads",
-        "newer kind": "there are reports of grid, search, axes, got 'wonder'",
+        "newer kind": "there are reports of grid, search, axes, run, got 'wonder'",
         "other summary": "must be those of this scalesearch (KeyError: 'baseline')",
         "unfinished": "scalesearch resume",
         "extended": "a run must be finished, got",

@@ -100,13 +100,14 @@ def run(
 def _pace(config: PipelineConfig, name: str, steps: list[Step]) -> Pace:
     """Minutes for every step with a share, after a look at the folders that are written last."""
     from scalesearch.store.result_folder import ResultFolder
+    from scalesearch.store.results import PACE_FILE
     from scalesearch.store.run_paths import run_path
     from scalesearch.studies.pace import Pace
 
     ResultFolder.plan(config.runs_dir, "scale", name)
     shares = {step.verb: step.share for step in steps if step.share is not None}
     home = run_path(config.runs_dir, "run", name)
-    return Pace(home / "pace.json", config.budget_minutes, config.overhead_minutes, shares)
+    return Pace(home / PACE_FILE, config.budget_minutes, config.overhead_minutes, shares)
 
 
 def _deliver(config: PipelineConfig, name: str, parts: dict[str, Any], pace: Pace) -> dict[str, Any]:

@@ -15,11 +15,10 @@ from typing import Any, Final
 
 from scalesearch.errors import RunFolderError
 from scalesearch.store.atomic import fsync_folder, write_atomic
+from scalesearch.store.results import EMIT_WRITER, MANIFEST_FILE
 
-__all__ = ["MANIFEST", "Order", "check_folder", "sha256_of", "staged"]
+__all__ = ["MANIFEST_FILE", "Order", "check_folder", "sha256_of", "staged"]
 
-MANIFEST: Final = "manifest.json"
-_WRITER: Final = "scalesearch emit"
 _WAY_OUT: Final = "choose another --out, or empty the folder yourself"
 
 
@@ -66,7 +65,7 @@ def check_folder(out: Path, order: Order) -> None:
         )
     known: Mapping[str, Any] = manifest["files"]
     for name in present:
-        if name != MANIFEST and sha256_of(out / name) not in known.get(name, ()):
+        if name != MANIFEST_FILE and sha256_of(out / name) not in known.get(name, ()):
             what = "changed since it was emitted" if name in known else "not written by emit"
             raise RunFolderError(f"the output folder holds a file {what}", value=name, way_out=_WAY_OUT)
 
@@ -118,17 +117,17 @@ def _publish(stage: Path, out: Path, order: Order) -> None:
 
 
 def _write_manifest(out: Path, order: Order, files: Mapping[str, Sequence[str]]) -> None:
-    content = {"writer": _WRITER, "order": order.to_dict(), "files": files}
-    write_atomic(out / MANIFEST, (json.dumps(content, indent=2) + "\n").encode())
+    content = {"writer": EMIT_WRITER, "order": order.to_dict(), "files": files}
+    write_atomic(out / MANIFEST_FILE, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _read_manifest(out: Path) -> dict[str, Any] | None:
     """The manifest of an earlier emit; None where there is none."""
     try:
-        manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((out / MANIFEST_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(manifest, dict) or manifest.get("writer") != _WRITER:
+    if not isinstance(manifest, dict) or manifest.get("writer") != EMIT_WRITER:
         return None
     files = manifest.get("files")
     good = isinstance(files, dict) and all(isinstance(known, list) for known in files.values())

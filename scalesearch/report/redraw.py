@@ -30,6 +30,13 @@ FIGURES: Final[Mapping[str, tuple[str, ...]]] = {
     "search": ("progress", "front", "genes"),
     "axes": ("axes", "together", "sweeps", "iso_cost", "gain"),
 }
+#: what to look at where there is nothing to draw
+_INSTEAD: Final = {
+    "scale": "its table is family.csv",
+    "train": "its curves are in metrics.csv, and in tensorboard/ with tensorboard=true",
+    "emit": "its model card is README.md",
+    "run": "report it by itself",
+}
 # a fingerprint of digits only is no number
 _TEXTS: Final = dict.fromkeys(("fingerprint", "name", "curve", "rule", "outcome", "why", "reason", "verdict"), str)
 
@@ -98,8 +105,10 @@ def draw(run: Run) -> Drawing:
     summary = run.summary
     verb = str(summary.get("verb"))
     if verb not in _STUDIES:
-        known = ", ".join(_STUDIES)
-        raise RunFolderError(f"there are reports of {known}", value=verb, way_out="update scalesearch if it is newer")
+        known = ", ".join((*_STUDIES, "run"))
+        raise RunFolderError(
+            f"there are reports of {known}", value=verb, way_out=_INSTEAD.get(verb, "update scalesearch if it is newer")
+        )
     with _readable(run):
         return _STUDIES[verb](run, summary)
 

@@ -26,6 +26,11 @@ def finished_run(path: str | os.PathLike[str]) -> Run:
         RunFolderError: no run, one that is under way or was extended, or one that this version cannot read.
     """
     run = load_run(path)
+    if not (run.path / LEDGER_FILE).is_file():
+        if (run.path / SUMMARY_FILE).is_file() or run.verb == "emit":
+            return run
+        again = f"repeat `scalesearch {run.verb}` as it was, with --name {run.name}"
+        raise RunFolderError("a run must be finished", value=str(path), way_out=again)
     holder = Holder.noted_in(run.path)
     if holder is not None and holder.is_alive is not False:
         raise RunFolderError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scalesearch.errors import RunFolderError
 from scalesearch.store.ledger import Ledger
+from scalesearch.store.results import is_result, result_verb
 from scalesearch.store.run_folder import CONFIG_FILE, LEDGER_FILE, SUMMARY_FILE
 from scalesearch.store.run_list import read_summary
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "load_run"]
 
 _TRIALS_FILE: Final = "trials.parquet"
+_PARTS: Final = "load the run that trained: search, grid, axes or train"
 # of a ledger's row, which knows only what was trained: a study's table has the candidate's under these names
 _TRAINED: Final = ("fingerprint", "seed", "macs", "fvcore_macs", "params", "activations", "resolution")
 
@@ -34,12 +36,12 @@ class Run:
     @property
     def verb(self) -> str:
         """The command that made it, for example "grid"."""
-        return self._meta("verb") or self.path.parent.name
+        return (self._meta("verb") if self._has_ledger else result_verb(self.path)) or self.path.parent.name
 
     @property
     def name(self) -> str:
         """What follows --name."""
-        return self._meta("name") or self.path.name
+        return (self._meta("name") if self._has_ledger else None) or self.path.name
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -61,6 +63,10 @@ class Run:
         `trained_activations`, `trained_resolution` and `trained_seed` (what the training was seeded with), but no
         `fingerprint`, `macs` or `seed`.
         """
+        if not self._has_ledger:
+            raise RunFolderError(
+                f"`scalesearch {self.verb}` trains nothing itself", value=str(self.path), way_out=_PARTS
+            )
         with Ledger.open_readonly(self.path / LEDGER_FILE) as ledger:
             if not (ledger.is_finished and (self.path / _TRIALS_FILE).is_file()):
                 return ledger.to_frame().rename(columns={name: f"trained_{name}" for name in _TRAINED})
@@ -68,8 +74,8 @@ class Run:
 
     @property
     def candidates(self) -> pd.DataFrame:
-        """The contents of candidates.csv."""
-        return self.frame("candidates.csv")
+        """The contents of candidates.csv; of `scale`, of family.csv."""
+        return self.frame("family.csv" if self.verb == "scale" else "candidates.csv")
 
     @property
     def config(self) -> dict[str, Any]:
@@ -100,25 +106,31 @@ class Run:
                 f"{name} must hold a table", value=str(error), way_out="draw the report again"
             ) from error
 
+    @property
+    def _has_ledger(self) -> bool:
+        return (self.path / LEDGER_FILE).is_file()
+
     def _meta(self, key: str) -> str | None:
         with Ledger.open_readonly(self.path / LEDGER_FILE) as ledger:
             return ledger.get_meta(key)
 
     def _lacks(self, name: str) -> RunFolderError:
         way_out = f"finish it with `scalesearch resume {self.path}`"
-        if not (self.path / CONFIG_FILE).is_file():  # which resume needs
+        if not self._has_ledger:
+            way_out = f"`scalesearch {self.verb}` leaves other files; run.frame(NAME) reads any table of them"
+        elif not (self.path / CONFIG_FILE).is_file():  # which resume needs
             way_out = f"repeat the command that started it, with --name {self.path.name}"
         return RunFolderError(f"this run must hold {name}", value=str(self.path), way_out=way_out)
 
 
 def load_run(path: str | os.PathLike[str]) -> Run:
-    """A run from its folder.
+    """A run from its folder; also what `scale`, `emit` and `run` leave, which have no trials of their own.
 
     Raises:
         RunFolderError: not the folder of a run.
     """
     folder = Path(path).expanduser()
-    if not (folder / LEDGER_FILE).is_file():
-        rule = f"a run is a folder runs/VERB/NAME with a {LEDGER_FILE}"
+    if not (folder / LEDGER_FILE).is_file() and not is_result(folder):
+        rule = f"a run is a folder runs/VERB/NAME with a {LEDGER_FILE}, or what scale, emit or run wrote"
         raise RunFolderError(rule, value=str(path), way_out="list runs with `scalesearch runs`")
     return Run(folder.absolute())

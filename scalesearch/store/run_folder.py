@@ -15,6 +15,7 @@ from scalesearch.errors import RunFolderError
 from scalesearch.store.atomic import write_atomic
 from scalesearch.store.driver_lock import LOCK_FILE, NOTE_FILE, DriverLock
 from scalesearch.store.ledger import Ledger
+from scalesearch.store.results import SUMMARY_FILE
 from scalesearch.store.run_paths import OTHER_NAME, run_path, writing
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["CONFIG_FILE", "LEDGER_FILE", "SUMMARY_FILE", "RunFolder", "plain_json"]
 
 LEDGER_FILE: Final = "ledger.db"
-SUMMARY_FILE: Final = "summary.json"
 CONFIG_FILE: Final = "config.yaml"
 
 # what a driver that was killed while it created the folder may leave behind

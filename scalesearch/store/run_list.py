@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from scalesearch.errors import LedgerError
 from scalesearch.store.driver_lock import Holder
 from scalesearch.store.ledger import Ledger
-from scalesearch.store.run_folder import LEDGER_FILE, SUMMARY_FILE
+from scalesearch.store.results import MANIFEST_FILE, PACE_FILE, SUMMARY_FILE, is_result, result_verb, summary_of
+from scalesearch.store.run_folder import LEDGER_FILE
 
 __all__ = ["RunInfo", "list_runs", "read_summary"]
+
+_RESULT_FILES: Final = (SUMMARY_FILE, MANIFEST_FILE, PACE_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +34,36 @@ class RunInfo:
 
 def list_runs(runs_dir: str | Path) -> list[RunInfo]:
     """All runs under `runs_dir`, the oldest first; an unreadable one is listed as such, not raised."""
-    ledgers = sorted(Path(runs_dir).expanduser().glob(f"*/*/{LEDGER_FILE}"))
-    return sorted((_run_info(path.parent) for path in ledgers), key=lambda run: run.started or 0.0)
+    root = Path(runs_dir).expanduser()
+    runs = [_run_info(path.parent) for path in sorted(root.glob(f"*/*/{LEDGER_FILE}"))]
+    named = {path.parent for name in _RESULT_FILES for path in root.glob(f"*/*/{name}")}
+    runs += [_result_info(path) for path in sorted(named - {run.path for run in runs}) if is_result(path)]
+    return sorted(runs, key=lambda run: run.started or 0.0)
 
 
 def read_summary(folder: Path) -> dict[str, Any] | None:
-    """The run's summary.json, or None where there is none that can be read."""
-    try:
-        summary = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return summary if isinstance(summary, dict) else None
+    """The run's summary.json (of `emit`, its manifest), or None where there is none that can be read."""
+    return summary_of(folder)
+
+
+def _result_info(folder: Path) -> RunInfo:
+    """Of a folder without a ledger; it began when its oldest file was written."""
+    verb, summary = result_verb(folder), summary_of(folder)
+    assert verb is not None
+    started = min((path.stat().st_mtime for name in _RESULT_FILES if (path := folder / name).is_file()), default=None)
+    if summary is not None:
+        return RunInfo(folder, verb, folder.name, "finished", started, note=_note(verb, summary))
+    again = f"repeat `scalesearch run` as it was, with --name {folder.name}"
+    return RunInfo(folder, verb, folder.name, "interrupted", started, note=f"not finished; {again}")
+
+
+def _note(verb: str, summary: dict[str, Any]) -> str:
+    """One line on what a result holds."""
+    if verb == "run":
+        return f"{', '.join(summary.get('steps') or ())} and {len(summary.get('emitted') or ())} emitted files"
+    if verb == "scale":
+        return f"{len(summary.get('members') or ())} networks: {summary.get('sentence', '')}"
+    return str(summary.get("sentence", ""))
 
 
 def _run_info(folder: Path) -> RunInfo:

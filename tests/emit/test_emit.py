@@ -11,7 +11,7 @@ from emitted_nets import B0, FUSED, LITE, MOBILE, RESNET
 from scalesearch.arch.cost import cost_of
 from scalesearch.arch.spec import NetSpec
 from scalesearch.emit.emit import FORMATS, emit
-from scalesearch.emit.folder import MANIFEST
+from scalesearch.emit.folder import MANIFEST_FILE
 from scalesearch.emit.model_card import escape_markdown, model_card
 from scalesearch.emit.torch_source import torch_source
 from scalesearch.emit.verify_emitted import is_formatted, verify_emitted
@@ -39,8 +39,8 @@ def test_a_family_with_weights(tmp_path: Path) -> None:
     assert [(row.name, row.params, row.macs) for row in torch_rows] == [
         (spec.name, cost_of(spec).params, cost_of(spec).macs) for spec in specs
     ]
-    manifest = json.loads((out / MANIFEST).read_text())
-    assert manifest["files"].keys() == set(names_in(out)) - {MANIFEST}
+    manifest = json.loads((out / MANIFEST_FILE).read_text())
+    assert manifest["files"].keys() == set(names_in(out)) - {MANIFEST_FILE}
     assert NetSpec.from_json((out / "small_b0.json").read_text()) == B0
     state = load_weights(out / "small_fused.safetensors", FUSED)
     assert torch.equal(state["classifier.weight"], weights[FUSED.name]["classifier.weight"])
@@ -85,7 +85,7 @@ def test_folders_of_others(tmp_path: Path) -> None:
 
 def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
-    with pytest.raises(SpecError, match="small_resnet cannot be written for timm"):
+    with pytest.raises(SpecError, match="small_resnet cannot be built from timm's ResNet"):
         emit([RESNET], out, ["torch", "timm"], verify=False)
     assert list(tmp_path.iterdir()) == []
     emit([LITE], out, ["torch"], verify=False)
@@ -105,7 +105,7 @@ def test_a_killed_move_can_be_repeated(tmp_path: Path, monkeypatch: pytest.Monke
     real, moved = folder.os.replace, []
 
     def dies(source: Path, target: Path) -> None:
-        if Path(target).parent == out and Path(target).name != MANIFEST:
+        if Path(target).parent == out and Path(target).name != MANIFEST_FILE:
             moved.append(target)
             if len(moved) == 2:
                 raise KeyboardInterrupt

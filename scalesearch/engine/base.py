@@ -73,8 +73,13 @@ class Engine(ABC):
 
 
 def load_trial_fn() -> TrialFn:
-    """`scalesearch.trial.run_trial` on its default device, with torch imported before the first trial needs it."""
+    """`scalesearch.trial.run_trial` on its default device, with torch imported before the first trial needs it.
+
+    From here on this process keeps the memory that it frees (`keep_freed_memory`).
+    """
     import scalesearch.train.trainer  # noqa: F401
+    from scalesearch.train.allocator import keep_freed_memory
     from scalesearch.trial import run_trial
 
+    keep_freed_memory()
     return run_trial

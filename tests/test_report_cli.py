@@ -104,7 +104,8 @@ def test_runs_side_by_side(run: Run, runs: Path, tmp_path: Path) -> None:
     assert re.search(r"seed</td>\s*<td[^>]*>0</td>\s*<td[^>]*>7</td>", page)
     assert "learning_rate</td>" not in page  # it does not differ
     assert page.count("data:image/png;base64,") == 6
-    assert not re.search(r"https?://|/home|<script", page)
+    assert not re.search(r"https?://|/home|<script[^>]", page)
+    assert page.count("<script>") == 1  # its own, whose hash the policy names
     assert 'class="alarm"' not in page
 
 

@@ -112,13 +112,12 @@ def write_family(values: dict[str, Any], name: str) -> tuple[dict[str, Any], Pat
 
 def _finished(values: dict[str, Any]) -> Run | None:
     """The run of --from, as a folder or as VERB/NAME below the runs folder; its path becomes absolute."""
-    from scalesearch.studies.family_origin import finished_run
-
     if not values["from_run"]:
         return None
-    text = str(values["from_run"])
-    places = (Path(text).expanduser(), Path(str(values["runs_dir"])).expanduser() / text)
-    run = finished_run(next((place for place in places if place.is_dir()), places[0]))
+    from scalesearch.store.finished import run_at
+    from scalesearch.studies.family_origin import run_to_scale
+
+    run = run_to_scale(run_at(str(values["from_run"]), str(values["runs_dir"])))
     values["from_run"] = str(run.path)
     return run
 

@@ -9,8 +9,8 @@ import yaml
 
 from scalesearch.errors import RunFolderError
 from scalesearch.report.key_numbers import key_numbers
+from scalesearch.report.page_cells import MISSING, Table
 from scalesearch.report.page_parts import as_sentence, data_uri, render_page, settings_text
-from scalesearch.report.page_tables import MISSING, Table
 from scalesearch.report.redraw import FIGURES, pictures_of
 from scalesearch.store.run import Run
 from scalesearch.store.run_folder import CONFIG_FILE

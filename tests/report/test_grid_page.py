@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from grid_tables import row, standings, summary
 
-from scalesearch.report.page import grid_page
+from scalesearch.report.grid_page import grid_page
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -96,7 +96,7 @@ def test_runs_side_by_side(run: Run, runs: Path, tmp_path: Path) -> None:
     for words in (
         "2 runs of grid and search, all on made.",
         "A tie between 3 of 4 candidates",
-        "S093 leads with objective 0.8457",
+        "s093 leads with objective 0.8457",
         "The networks were trained differently (proxy.epochs)",
         "grid/first: The proxy is too coarse.",
     ):

@@ -64,7 +64,6 @@ def axes_page(
         if set(names) >= {"width", "depth", "resolution", "compound"}
         else f"How {summary['baseline']['name']} pays to grow: {', '.join(names)}",
         captions=_CAPTIONS,
-        names=names,
         sentence=alone,
         compared=as_sentence(compared) if compared and len(comparisons) else "",
         enough=bool(decided or any(fit["identified"] for fit in summary["fits"])),

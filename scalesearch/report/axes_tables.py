@@ -80,7 +80,7 @@ def comparisons_table(comparisons: pd.DataFrame) -> Table:
             text_cell(row["verdict"]),
         )
         rows.append((_MARKS.get(text_cell(row["verdict"]), ""), cells))
-    return Table(heads, tuple(rows), left=0, left_last=1)
+    return Table(heads, tuple(rows), left_last=1, words=(1,))
 
 
 def points_table(curves: pd.DataFrame) -> Table:

@@ -58,7 +58,6 @@ def grid_page(
         title=f"Scaling grid: {summary['baseline']['name']} at {format_count(summary['target_macs'])}",
         enough=summary["enough_evidence"],
         captions=_captions(summary, standings),
-        names=summary["winner"]["rules"],
         leaders=leaders_table(summary),
         region=region_words(summary["winner"]),
         folded=folded_words(summary["winner"]),

@@ -30,13 +30,15 @@ EVIDENCE_HEADS: Final = ("accuracy", "95 % interval", "objective", "P(best)", "s
 class Table:
     """Text cells: `heads` over `rows`, each row with the name of its mark ("" for none).
 
-    The first `left` columns and the last `left_last` are words, the others numbers. `note` stands below.
+    The first `left` columns, the last `left_last` and those of `words` are words, the others numbers. `note` stands
+    below.
     """
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
     left: int = 0
     left_last: int = 0
+    words: tuple[int, ...] = ()
     note: str = ""
 
 

@@ -14,7 +14,7 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-__all__ = ["as_sentence", "data_uri", "render_page", "settings_text", "study_page"]
+__all__ = ["as_sentence", "data_uri", "names_in", "render_page", "settings_text", "study_page"]
 
 
 def render_page(template: str, **values: Any) -> str:
@@ -32,7 +32,6 @@ def study_page(
     title: str,
     enough: bool,
     captions: Mapping[str, str],
-    names: Sequence[str] = (),
     sentence: str | None = None,
     **parts: Any,
 ) -> str:
@@ -43,9 +42,9 @@ def study_page(
         pictures: PNG bytes by name, shown in this order.
         config_yaml: the settings that repeat the run; the page shows only the last part of each path in them.
         enough: whether the evidence carries what the sentence says.
-        names: of networks or curves, which keep their small letter at the start of a sentence.
         sentence: the outcome; the summary's without one.
     """
+    names = names_in(summary)
     return render_page(
         template,
         title=title,
@@ -61,6 +60,14 @@ def study_page(
 def data_uri(png: bytes) -> str:
     """A picture as an address that holds it."""
     return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+
+
+def names_in(summary: Mapping[str, Any]) -> list[str]:
+    """Networks, rules and curves of a study, which keep their small letter where they begin a sentence."""
+    networks = [(summary.get(part) or {}).get("name") for part in ("best", "baseline")]
+    rules = (summary.get("winner") or {}).get("rules") or ()
+    curves = [fit["curve"] for fit in summary.get("fits") or ()]
+    return [str(name) for name in (*networks, *rules, *curves) if name]
 
 
 def as_sentence(text: str, names: Sequence[str] = ()) -> str:

@@ -49,8 +49,6 @@ def search_page(
         config_yaml: the settings that repeat the run; the page shows only the last part of each path in them.
     """
     metric = metric_of(summary["cost"])
-    base = (summary.get("baseline") or {}).get("name")
-    names = [str(summary["best"]["name"]), *([str(base)] if base else [])]
     return study_page(
         "search.html",
         summary,
@@ -58,7 +56,6 @@ def search_page(
         config_yaml,
         title=f"Search for a baseline at {metric.format(summary['target'])}{'' if metric.unit else f' {metric.words}'}",
         captions=_CAPTIONS,
-        names=names,
         enough=summary.get("enough_evidence", True),
         finalists=finalists_table(finalists, summary),
         best=best_facts(summary),

@@ -135,12 +135,23 @@ def test_settings_that_differ_are_those_both_have() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", ["foreign", "newer ledger", "newer kind", "other summary", "unfinished", "extended", "absent table"]
+    "broken",
+    [
+        "foreign",
+        "another program's",
+        "newer ledger",
+        "newer kind",
+        "other summary",
+        "unfinished",
+        "extended",
+        "absent table",
+    ],
 )
 def test_what_cannot_be_reported_is_one_line(run: Run, runs: Path, broken: str) -> None:
     folder = runs / "grid/first"
     words = {
         "foreign": "a run is a folder",
+        "another program's": "a run's ledger must be one that this scalesearch reads",
         "newer ledger": "this scalesearch reads",
         "newer kind": "there are reports of grid, search, axes, run, got 'wonder'",
         "other summary": "must be those of this scalesearch (KeyError: 'baseline')",
@@ -150,6 +161,10 @@ def test_what_cannot_be_reported_is_one_line(run: Run, runs: Path, broken: str) 
     }[broken]
     if broken == "foreign":
         (folder / "ledger.db").unlink()
+    elif broken == "another program's":
+        (folder / "ledger.db").unlink()
+        with closing(sqlite3.connect(folder / "ledger.db")) as file, file:
+            file.execute("CREATE TABLE trials (trial_id INTEGER, number INTEGER)")  # Optuna's, say
     elif broken == "newer ledger":
         with Ledger.create_or_open(folder / "ledger.db") as ledger:
             ledger.set_meta("schema", "99")

@@ -14,7 +14,7 @@ from scalesearch.arch.solve import scaled_by
 from scalesearch.arch.spec import NetSpec
 from scalesearch.errors import ConfigError, RunFolderError
 from scalesearch.store.finished import finished_run
-from scalesearch.store.run import Run
+from scalesearch.store.run import Run, load_run
 from scalesearch.studies.family_settings import FamilySettings
 from scalesearch.studies.grid_plan import baseline_at
 from scalesearch.studies.grid_settings import GridSettings
@@ -55,10 +55,10 @@ def run_to_scale(path: str | os.PathLike[str]) -> Run:
     Raises:
         RunFolderError: not a run, a run of another verb, or one that is not finished.
     """
-    run = finished_run(path)
+    run = load_run(path)
     if run.verb not in _VERBS:
         raise RunFolderError("--from takes a grid or a search", value=f"{run.verb}: {run.path}")
-    return run
+    return finished_run(path)
 
 
 def origin_of(settings: FamilySettings, run: Run | None = None, grid: GridSettings | None = None) -> Origin:

@@ -13,13 +13,14 @@ from scalesearch.arch.scaling import CompoundCoefficients, Rounding
 from scalesearch.arch.solve import scaled_by
 from scalesearch.arch.spec import NetSpec
 from scalesearch.errors import ConfigError, RunFolderError
-from scalesearch.store.finished import finished_run
+from scalesearch.store.ledger import Ledger
 from scalesearch.store.run import Run, load_run
+from scalesearch.store.run_folder import LEDGER_FILE
 from scalesearch.studies.family_settings import FamilySettings
 from scalesearch.studies.grid_plan import baseline_at
 from scalesearch.studies.grid_settings import GridSettings
 
-__all__ = ["Origin", "origin_of", "run_to_scale"]
+__all__ = ["Origin", "finished_run", "origin_of"]
 
 _DEFAULT_BASELINE: Final = "efficientnet_b0"
 _DEFAULT_RULE: Final = "efficientnet"
@@ -49,7 +50,7 @@ class Origin:
     notes: tuple[str, ...] = ()
 
 
-def run_to_scale(path: str | os.PathLike[str]) -> Run:
+def finished_run(path: str | os.PathLike[str]) -> Run:
     """A finished grid or search.
 
     Raises:
@@ -58,7 +59,15 @@ def run_to_scale(path: str | os.PathLike[str]) -> Run:
     run = load_run(path)
     if run.verb not in _VERBS:
         raise RunFolderError("--from takes a grid or a search", value=f"{run.verb}: {run.path}")
-    return finished_run(path)
+    with Ledger.open_readonly(run.path / LEDGER_FILE) as ledger:
+        finished = ledger.is_finished
+    if not finished:
+        raise RunFolderError(
+            "--from takes a finished run",
+            value=str(run.path),
+            way_out=f"finish it with `scalesearch resume {run.path}`",
+        )
+    return run
 
 
 def origin_of(settings: FamilySettings, run: Run | None = None, grid: GridSettings | None = None) -> Origin:

@@ -1,4 +1,4 @@
-"""Do the intervals of saturation fits, knees and joint laws hold the truth as often as they claim (95 %)?
+"""Do the intervals of fits, knees, joint laws and comparisons hold the truth as often as they claim (95 %)?
 
     python benchmarks/coverage_simulation.py --curves 1000 --json coverage.json      # 3 minutes of one core
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rows import Row, add_json, figure, write_rows
 
 from scalesearch.analysis.fidelity import rank_agreement
+from scalesearch.analysis.iso_cost_test import compare_iso_cost
 from scalesearch.analysis.joint_law import fit_joint_law
 from scalesearch.analysis.knee import find_knee, marginal_gain
 from scalesearch.analysis.regression import Estimate
@@ -80,6 +81,24 @@ class Ranks:
 def ranks() -> list[Ranks]:
     """The rank agreements of docs/analysis.md."""
     return [Ranks(f"ranks {networks}", networks, correlation) for networks in (8, 12, 20) for correlation in (0.5, 0.8)]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Compound scaling against five others at each of three budgets."""
+
+    name: str
+    seeds: int
+    noise: float
+    lead: float  # of compound, in accuracy; the others are equal among each other
+    heavy: bool = False  # noise with the tails of a t distribution with 3 degrees of freedom
+
+
+def contests() -> list[Contest]:
+    """The comparisons at equal cost of docs/analysis.md."""
+    even = [Contest("equal", seeds, 0.006, 0.0) for seeds in (3, 4, 6)]
+    ahead = [Contest("ahead", seeds, 0.006, lead) for seeds in (3, 4, 6) for lead in (0.01, 0.02)]
+    return [*even, Contest("equal, heavy tails", 4, 0.006, 0.0, heavy=True), *ahead]
 
 
 def laws() -> list[Law]:
@@ -179,20 +198,57 @@ def simulate_ranks(ranks: Ranks, repeats: int, seed: int) -> tuple[float, dict[s
     return 1.0, {name: float(np.mean(hits)) for name, hits in held.items()}
 
 
-def simulate(scenario: Curve | Law | Ranks, repeats: int, seed: int) -> tuple[float, dict[str, float]]:
+def simulate_contest(contest: Contest, repeats: int, seed: int) -> tuple[float, dict[str, float]]:
+    """As `simulate_curve`, for the differences at equal cost; also how often a difference is claimed.
+
+    "any claimed": tables in which at least one of the 15 comparisons is called better or worse, which must happen in
+    less than 5 % of those whose networks are equal; "claimed": share of the comparisons.
+    """
+    rng = np.random.default_rng(seed)
+    axes, budgets = ("compound", "width", "depth", "resolution", "fast", "uniform"), ("1", "2", "4")
+    places = [(budget, axis) for budget in budgets for axis in axes]
+    shape = (len(places), contest.seeds)
+    table = pd.DataFrame(places, columns=["budget", "axis"]).loc[lambda t: t.index.repeat(contest.seeds)]
+    table = table.reset_index(drop=True).assign(seed=np.tile(np.arange(contest.seeds), len(places)))
+    truth = np.array([contest.lead if axis == "compound" else 0.0 for _, axis in places])
+    held: Counts = {"difference": [], "claimed": [], "any claimed": []}
+    for _ in range(repeats):
+        noise = rng.standard_t(3, shape) / math.sqrt(3) if contest.heavy else rng.standard_normal(shape)
+        effect = contest.noise * rng.standard_normal(contest.seeds)
+        table["accuracy"] = (0.8 + truth[:, None] + effect + contest.noise * noise).ravel()
+        found = compare_iso_cost(table).differences
+        held["difference"] += [(d.low or 0.0) <= 100 * contest.lead <= (d.high or 0.0) for d in found]
+        held["claimed"] += [d.verdict in ("better", "worse") for d in found]
+        held["any claimed"].append(any(d.verdict in ("better", "worse") for d in found))
+    return 1.0, {name: float(np.mean(hits)) for name, hits in held.items()}
+
+
+Scenario = Curve | Law | Ranks | Contest
+
+
+def simulate(scenario: Scenario, repeats: int, seed: int) -> tuple[float, dict[str, float]]:
     """Share of identified fits, and how often each of their intervals holds the truth."""
     if isinstance(scenario, Curve):
         return simulate_curve(scenario, repeats, seed)
+    if isinstance(scenario, Contest):
+        return simulate_contest(scenario, repeats, seed)
     return (
         simulate_law(scenario, repeats, seed) if isinstance(scenario, Law) else simulate_ranks(scenario, repeats, seed)
     )
 
 
-def figures_of(scenario: Curve | Law | Ranks, identified: float, held: dict[str, float], repeats: int) -> list[Row]:
+def figures_of(scenario: Scenario, identified: float, held: dict[str, float], repeats: int) -> list[Row]:
     """The scenario as named figures."""
     name = f"coverage, {scenario.name}: seeds {scenario.seeds}, noise {scenario.noise:g}"
     if isinstance(scenario, Ranks):
         name = f"coverage, {scenario.name}: correlation {scenario.correlation:g}"
+    if isinstance(scenario, Contest):
+        name = f"{name}, lead {100 * scenario.lead:g} points"
+        shares = {"difference": "95 % interval of the difference holds"}
+        return [
+            figure(f"{name}: {shares.get(what, what)}", share, unit="share", repetitions=repeats)
+            for what, share in held.items()
+        ]
     fits = figure(f"{name}: identified", identified, unit="share of fits", repetitions=repeats)
     intervals = [
         figure(f"{name}: 95 % interval of {what} holds", share, unit="share of identified fits", repetitions=repeats)
@@ -206,11 +262,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--curves", type=int, default=1000, help="simulated fits per row")
     parser.add_argument("--seed", type=int, default=1, help="of the simulation")
-    parser.add_argument("--only", default="", help="only the rows whose name starts so: width, joint, ...")
+    parser.add_argument("--only", default="", help="only the rows whose name starts so: width, joint, equal, ...")
     add_json(parser)
     options = parser.parse_args()
     rows: list[Row] = []
-    scenarios: list[Curve | Law | Ranks] = [*curves(), *laws(), *ranks()]
+    scenarios: list[Scenario] = [*curves(), *laws(), *ranks(), *contests()]
     for scenario in scenarios:
         if not scenario.name.startswith(options.only):
             continue

@@ -2,10 +2,12 @@
 
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,8 @@ def run(script: Path, folder: Path, *overrides: str) -> str:
 def rows(folder: Path) -> dict[str, int]:
     counted = {}
     for ledger in sorted(folder.glob("runs/*/*/ledger.db")):
-        with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as connection:
+        opened = closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True))
+        with opened as connection, suppress(sqlite3.OperationalError):  # it may be about to be created
             counted[ledger.parent.name] = connection.execute("SELECT count(*) FROM trials").fetchone()[0]
     return counted
 
@@ -77,9 +80,28 @@ def test_a_repeated_multirun_trains_nothing_again(tmp_path: Path) -> None:
     assert rows(tmp_path) == before
 
 
+def test_an_interrupted_job_ends_the_multirun_and_is_continued(tmp_path: Path) -> None:
+    name = "baseline_search"
+    options = [f"debug={VERB_OF[name]}/tiny", *MINIATURE, "trials=40", "race.max_trainings=4", "strategy=random"]
+    command = [sys.executable, str(FOLDER / f"{name}.py"), "-m", "seed=0,1", *options]
+    environment = {**os.environ, "SCALESEARCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 300
+    while process.poll() is None and sum(rows(tmp_path).values()) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130, said
+    assert "repeat the command to continue" in said
+    assert "Traceback" not in said
+    kept = rows(tmp_path)
+    assert len(kept) == 1  # the second job did not begin
+    assert 2 <= sum(kept.values()) < 40
+
+
 def test_wrong_input_is_one_line(tmp_path: Path) -> None:
     command = [sys.executable, str(FOLDER / "grid.py"), "constraint=maybe", "data=synthetic"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1
-    assert "error: " in done.stderr
+    assert done.returncode == 2
+    assert done.stderr.count("error: ") == 1
     assert "Traceback" not in done.stderr

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from scalesearch.cli.app import app
-from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides, Progress
-from scalesearch.cli.study import now, run_folder, run_study
+from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides
+from scalesearch.cli.study import composed, named_after, run_folder, run_study
 
 _EPILOG = """\b
 Config groups, as GROUP=CHOICE; single settings as GROUP.KEY=VALUE:
@@ -45,16 +43,13 @@ def axes(
     name: Name = None,
     runs_dir: Annotated[str | None, typer.Option(help="Where runs lie. Default: runs.")] = None,
     config_dir: ConfigDir = None,
-    progress: Progress = None,
     as_json: AsJson = False,
 ) -> None:
     """Show how accuracy grows with width, depth, resolution and all three, and where each stops paying."""
-    from scalesearch.config import axes_settings, compose, data_choice
+    from scalesearch.config import axes_settings
 
-    choices, flags = data_choice(data)
-    given = {"target_flops": target_flops, "baseline": baseline, "runs_dir": runs_dir}
-    flags |= {key: value for key, value in given.items() if value is not None}
-    values = compose("axes", overrides or [], choices=choices, flags=flags, config_dir=config_dir)
+    flags = {"target_flops": target_flops, "baseline": baseline, "runs_dir": runs_dir}
+    values = composed("axes", overrides, data, config_dir, **flags)
     settings = axes_settings(values)
     if plan:
         from scalesearch.report.axes_words import plan_words
@@ -65,7 +60,5 @@ def axes(
         rows = candidate_rows(planned)
         typer.echo(json.dumps(rows, indent=2) if as_json else plan_words(planned.sentence(), rows))
         return
-    # a file's name may hold what a run's may not
-    default = f"{re.sub('[^A-Za-z0-9]+', '_', Path(settings.baseline).stem).strip('_') or 'net'}-{now()}"
-    folder = run_folder(settings.runs_dir, "axes", name or default)
+    folder = run_folder(settings.runs_dir, "axes", name or named_after(settings.baseline))
     run_study("axes", values, folder, as_json=as_json)

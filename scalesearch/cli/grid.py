@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalesearch.cli.app import app
-from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides, Progress
-from scalesearch.cli.study import now, run_folder, run_study
+from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides
+from scalesearch.cli.study import composed, now, run_folder, run_study
 from scalesearch.units import format_count
 
 if TYPE_CHECKING:
@@ -51,16 +51,13 @@ def grid(
     name: Name = None,
     runs_dir: Annotated[str | None, typer.Option(help="Where runs lie. Default: runs.")] = None,
     config_dir: ConfigDir = None,
-    progress: Progress = None,
     as_json: AsJson = False,
 ) -> None:
     """Find alpha, beta and gamma around a baseline of about the target, on realised cost."""
-    from scalesearch.config import compose, data_choice, grid_settings
+    from scalesearch.config import grid_settings
 
-    choices, flags = data_choice(data)
-    given = {"target_flops": target_flops, "baseline": baseline, "runs_dir": runs_dir}
-    flags |= {key: value for key, value in given.items() if value is not None}
-    values = compose("grid", overrides or [], choices=choices, flags=flags, config_dir=config_dir)
+    flags = {"target_flops": target_flops, "baseline": baseline, "runs_dir": runs_dir}
+    values = composed("grid", overrides, data, config_dir, **flags)
     settings = grid_settings(values)
     folder = run_folder(settings.runs_dir, "grid", name or f"{format_count(settings.target_macs)}-{now()}")
     if plan:

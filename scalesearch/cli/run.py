@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalesearch.cli.app import app
-from scalesearch.cli.options import AsJson, Data, Name, Overrides, Progress
-from scalesearch.cli.progress import tell
+from scalesearch.cli.options import AsJson, Data, Name, Overrides
 from scalesearch.cli.study import now, run_folder, study_summary
 from scalesearch.errors import SpecError
 from scalesearch.units import format_count, format_seconds, parse_count
@@ -42,7 +41,6 @@ def run(
     data: Data = None,
     name: Name = None,
     runs_dir: Annotated[str | None, typer.Option(help="Where runs lie. Default: runs.")] = None,
-    progress: Progress = None,
     as_json: AsJson = False,
 ) -> None:
     """All of it: baseline, grid, axes, family, emitted files and one report, within a budget of minutes."""
@@ -71,23 +69,26 @@ def run(
     for step in steps:  # everything that can be refused is refused before the first training
         run_folder(config.runs_dir, step.verb, name)
         step.values(config, choices, flags, minutes=planned.get(step.verb))
-    tell(
+    typer.echo(
         "steps: "
         + ", ".join(f"{step.verb} {planned[step.verb]:g} min" if planned else step.verb for step in steps)
-        + f", scale --phi {config.phi}, emit {','.join(config.formats)}, report"
+        + f", scale --phi {config.phi}, emit {','.join(config.formats)}, report",
+        err=True,
     )
     parts, base = {}, config.baseline
     for step in steps:
         base_flags = {} if base is None or step.verb == "search" else {"baseline": base}
         minutes = pace.give(step.verb) if planned else None
         composed = step.values(config, choices, {**flags, **base_flags}, minutes=minutes)
-        tell(f"== {step.verb}" + (f", {minutes:g} min of training" if minutes else ""))
+        typer.echo(f"== {step.verb}" + (f", {minutes:g} min of training" if minutes else ""), err=True)
         started = time.monotonic()
         try:
             parts[step.verb] = study_summary(step.verb, composed, run_folder(config.runs_dir, step.verb, name))
         except typer.Exit:  # interrupted; what is refused leaves nothing behind
             pace.took(step.verb, time.monotonic() - started)
-            tell(f"then repeat `scalesearch run` as it was, with --name {name}, for the steps that follow")
+            typer.echo(
+                f"then repeat `scalesearch run` as it was, with --name {name}, for the steps that follow", err=True
+            )
             raise
         pace.took(step.verb, time.monotonic() - started)
         if step.verb == "search":
@@ -121,7 +122,7 @@ def _deliver(config: PipelineConfig, name: str, parts: dict[str, Any], pace: Pac
 
     started, runs = time.monotonic(), Path(config.runs_dir)
     grid = runs / "grid" / name
-    tell("== scale, emit, report")
+    typer.echo("== scale, emit, report", err=True)
     values = compose("scale", flags={"from_run": str(grid), "phi": config.phi, "runs_dir": config.runs_dir})
     family, _ = write_family(values, name)
     home = runs / "run" / name

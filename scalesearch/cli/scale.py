@@ -10,7 +10,6 @@ import typer
 
 from scalesearch.cli.app import app
 from scalesearch.cli.options import AsJson, ConfigDir, Overrides
-from scalesearch.cli.progress import tell
 from scalesearch.cli.study import now
 from scalesearch.errors import ConfigError
 
@@ -106,20 +105,19 @@ def write_family(values: dict[str, Any], name: str) -> tuple[dict[str, Any], Pat
         folder,
         identity=identity_of(values),
         config_yaml=to_yaml(values),
-        say=tell,
+        say=lambda line: typer.echo(line, err=True),
     )
     return summary, folder.path
 
 
 def _finished(values: dict[str, Any]) -> Run | None:
     """The run of --from, as a folder or as VERB/NAME below the runs folder; its path becomes absolute."""
-    from scalesearch.studies.family_origin import finished_run
-
     if not values["from_run"]:
         return None
-    text = str(values["from_run"])
-    places = (Path(text).expanduser(), Path(str(values["runs_dir"])).expanduser() / text)
-    run = finished_run(next((place for place in places if place.is_dir()), places[0]))
+    from scalesearch.store.finished import run_at
+    from scalesearch.studies.family_origin import run_to_scale
+
+    run = run_to_scale(run_at(str(values["from_run"]), str(values["runs_dir"])))
     values["from_run"] = str(run.path)
     return run
 

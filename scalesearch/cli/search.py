@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from scalesearch.cli.app import app
-from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides, Progress
-from scalesearch.cli.study import now, run_folder, run_study
+from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides
+from scalesearch.cli.study import composed, now, run_folder, run_study
 from scalesearch.units import format_count
 
 _EPILOG = """\b
@@ -51,17 +51,13 @@ def search(
     name: Name = None,
     runs_dir: Annotated[str | None, typer.Option(help="Where runs lie. Default: runs.")] = None,
     config_dir: ConfigDir = None,
-    progress: Progress = None,
     as_json: AsJson = False,
 ) -> None:
     """Find a baseline network of about the target under the MnasNet objective ACC * (cost / T)^w."""
-    from scalesearch.config import compose, data_choice, search_settings
+    from scalesearch.config import search_settings
 
-    choices, flags = data_choice(data)
-    choices |= {} if strategy is None else {"strategy": strategy}
-    given = {"target_flops": target_flops, "base": base, "runs_dir": runs_dir}
-    flags |= {key: value for key, value in given.items() if value is not None}
-    values = compose("search", overrides or [], choices=choices, flags=flags, config_dir=config_dir)
+    flags = {"target_flops": target_flops, "base": base, "runs_dir": runs_dir}
+    values = composed("search", overrides, data, config_dir, strategy=strategy, **flags)
     settings = search_settings(values)
     if plan:
         from scalesearch.report.search_words import space_words

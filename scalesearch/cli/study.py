@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 from collections.abc import Callable
@@ -12,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from scalesearch.cli.progress import tell
 from scalesearch.errors import InterruptedRun
 
 if TYPE_CHECKING:
     from scalesearch.store.run_folder import RunFolder
 
-__all__ = ["STUDIES", "now", "run_folder", "run_study", "study_summary"]
+__all__ = ["STUDIES", "composed", "named_after", "now", "run_folder", "run_study", "study_summary"]
 
 STUDIES = ("axes", "grid", "search", "train")
 
@@ -39,16 +39,13 @@ def study_summary(verb: str, values: dict[str, Any], folder: RunFolder) -> dict[
         typer.Exit: interrupted; how to continue was printed.
     """
     from scalesearch.config import to_yaml
-    from scalesearch.report.listeners import EventLog
     from scalesearch.report.screen import open_screen
-    from scalesearch.store.run_folder import LEDGER_FILE
 
     run, _ = _runner(verb, values)
-    screen = open_screen().listen(EventLog(folder.path, LEDGER_FILE))
     try:
-        return run(folder, to_yaml(values), screen)
+        return run(folder, to_yaml(values), open_screen())
     except InterruptedRun as error:
-        tell(_interrupted_words(folder.path))
+        typer.echo(_interrupted_words(folder.path), err=True)
         raise typer.Exit(error.exit_code) from error
 
 
@@ -77,6 +74,29 @@ def _runner(verb: str, values: dict[str, Any]) -> tuple[Callable[..., dict[str, 
     from scalesearch.studies.grid import run_grid
 
     return partial(run_grid, grid_settings(values)), grid_words
+
+
+def composed(
+    verb: str,
+    overrides: list[str] | None,
+    data: str | None,
+    config_dir: str | None,
+    *,
+    strategy: str | None = None,
+    **flags: Any,
+) -> dict[str, Any]:
+    """The values of a verb from its files, overrides and options; a flag or choice that is None was not given."""
+    from scalesearch.config import compose, data_choice
+
+    groups, typed = data_choice(data)
+    groups |= {} if strategy is None else {"strategy": strategy}
+    typed |= {key: value for key, value in flags.items() if value is not None}
+    return compose(verb, overrides or [], choices=groups, flags=typed, config_dir=config_dir)
+
+
+def named_after(network: str) -> str:
+    """A name for a run that was given none, after a network, of whose file's name it keeps what a run's may hold."""
+    return f"{re.sub('[^A-Za-z0-9]+', '_', Path(network).stem).strip('_') or 'net'}-{now()}"
 
 
 def run_folder(runs_dir: str | Path, verb: str, name: str) -> RunFolder:

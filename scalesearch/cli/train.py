@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from scalesearch.cli.app import app
-from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides, Progress
-from scalesearch.cli.study import now, run_folder, run_study
+from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides
+from scalesearch.cli.study import composed, named_after, run_folder, run_study
 
 _EPILOG = """\b
 Config groups, as GROUP=CHOICE; single settings as GROUP.KEY=VALUE:
@@ -41,17 +39,19 @@ def train(
     name: Name = None,
     runs_dir: Annotated[str | None, typer.Option(help="Where runs lie. Default: runs.")] = None,
     config_dir: ConfigDir = None,
-    progress: Progress = None,
     as_json: AsJson = False,
 ) -> None:
     """Train one network for longer, from scratch or from weights, with checkpoints."""
-    from scalesearch.config import compose, data_choice, train_settings
+    from scalesearch.config import train_settings
 
-    choices, flags = data_choice(data)
-    given = {"epochs": epochs, "resolution": resolution, "init": init, "workers": workers, "runs_dir": runs_dir}
-    typed = flags | {"spec": spec} | {key: value for key, value in given.items() if value is not None}
-    values = compose("train", overrides or [], choices=choices, flags=typed, config_dir=config_dir)
+    flags: dict[str, Any] = {
+        "epochs": epochs,
+        "resolution": resolution,
+        "init": init,
+        "workers": workers,
+        "runs_dir": runs_dir,
+    }
+    values = composed("train", overrides, data, config_dir, spec=spec, **flags)
     settings = train_settings(values)
-    # a file's name may hold what a run's may not
-    default = f"{re.sub('[^A-Za-z0-9]+', '_', Path(settings.spec).stem).strip('_') or 'net'}-{now()}"
-    run_study("train", values, run_folder(settings.runs_dir, "train", name or default), as_json=as_json)
+    folder = run_folder(settings.runs_dir, "train", name or named_after(settings.spec))
+    run_study("train", values, folder, as_json=as_json)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -16,7 +17,7 @@ from scalesearch.config.axes import axes_settings
 from scalesearch.config.compose import anchored, to_yaml
 from scalesearch.config.grid import grid_settings
 from scalesearch.config.search import search_settings
-from scalesearch.errors import InputError
+from scalesearch.errors import InterruptedRun, ScaleSearchError
 from scalesearch.report.screen import open_screen
 from scalesearch.store.run_folder import RunFolder, plain_json
 from scalesearch.studies.axes import run_axes
@@ -44,7 +45,7 @@ def run_experiment(verb: str, config: Any, *, own: tuple[str, ...] = ()) -> dict
         What summary.json holds.
 
     Raises:
-        SystemExit: the input was wrong; the line was printed.
+        SystemExit: the line was printed; its code is 2 where the input was wrong, 130 or 143 after a signal, else 1.
     """
     from omegaconf import OmegaConf
 
@@ -58,7 +59,10 @@ def run_experiment(verb: str, config: Any, *, own: tuple[str, ...] = ()) -> dict
         name = f"experiment-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
         folder = RunFolder.plan(settings.runs_dir, verb, name)
         summary = run(settings, folder, to_yaml(values), open_screen())
-    except InputError as error:
-        raise SystemExit(f"error: {error}") from error
+    except ScaleSearchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if isinstance(error, InterruptedRun):
+            print("what was finished is kept: repeat the command to continue", file=sys.stderr)
+        raise SystemExit(error.exit_code) from error
     print(f"{summary['sentence']}\n{folder.path}")
     return summary

@@ -6,25 +6,15 @@ No search logic and no training logic lives here: the trial is a function that e
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from types import TracebackType
 from typing import ClassVar, Self
 
 from scalesearch.trial import TrialRecord, TrialRequest
 
-__all__ = ["Engine", "Running", "TrialFn", "load_trial_fn"]
+__all__ = ["Engine", "TrialFn", "load_trial_fn"]
 
 TrialFn = Callable[[TrialRequest], TrialRecord]
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A trial under way: its worker ("host:pid" where known), and since when on the clock of `time.monotonic`."""
-
-    request: TrialRequest
-    worker: str
-    since: float
 
 
 class Engine(ABC):
@@ -69,10 +59,6 @@ class Engine(ABC):
             DataError, MissingPackageError, ResourceError, VerificationError: no trial can run like this.
         """
 
-    def running(self) -> Sequence[Running]:
-        """What is under way, for those who watch; may be asked in any thread. Nothing where an engine cannot tell."""
-        return ()
-
     @abstractmethod
     def close(self) -> None:
         """End every worker at once, also in the middle of a trial; further calls do nothing."""
@@ -87,8 +73,13 @@ class Engine(ABC):
 
 
 def load_trial_fn() -> TrialFn:
-    """`scalesearch.trial.run_trial` on its default device, with torch imported before the first trial needs it."""
+    """`scalesearch.trial.run_trial` on its default device, with torch imported before the first trial needs it.
+
+    From here on this process keeps the memory that it frees (`keep_freed_memory`).
+    """
     import scalesearch.train.trainer  # noqa: F401
+    from scalesearch.train.allocator import keep_freed_memory
     from scalesearch.trial import run_trial
 
+    keep_freed_memory()
     return run_trial

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scalesearch.arch.blocks import SUM_KINDS, BlockSpec
+from scalesearch.nets.narrow_norm import NARROW, NarrowBatchNorm2d
 from scalesearch.nets.small_maps import DepthwiseConv2d, PointwiseConv2d
 
 __all__ = ["Block", "ConvNormAct", "DropPath", "NormSettings", "SqueezeExcite", "global_average", "make_block"]
@@ -60,7 +61,8 @@ class ConvNormAct(nn.Module):
             self.conv = PointwiseConv2d(in_width, width)
         else:
             self.conv = nn.Conv2d(in_width, width, kernel_size, stride=stride, padding=kernel_size // 2, bias=False)
-        self.norm = nn.BatchNorm2d(width, eps=norm.eps, momentum=norm.momentum)
+        norm_class = NarrowBatchNorm2d if width < NARROW else nn.BatchNorm2d
+        self.norm: nn.BatchNorm2d = norm_class(width, eps=norm.eps, momentum=norm.momentum)
         self.activation = nn.Identity() if activation is None else _ACTIVATIONS[activation]()
 
     def forward(self, x: Tensor) -> Tensor:

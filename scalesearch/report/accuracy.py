@@ -10,18 +10,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
 from scalesearch.report.labels import Label, place_labels
 from scalesearch.report.marks import OUTCOMES, Mark, rule_label, with_marks
 from scalesearch.report.render import INK, MUTED, new_figure, style
+from scalesearch.report.scales import LOG_FROM, accuracy_limits, ratio_axis, scale_counts
 from scalesearch.units import format_count
 
-__all__ = ["accuracy_data", "accuracy_title", "count_ticks", "draw_accuracy"]
+__all__ = ["accuracy_data", "accuracy_title", "draw_accuracy"]
 
 _AREA: Final = 46.0  # pt^2 of a plain point
-_LOG_FROM: Final = 1.8  # a range of MACs this wide gets a logarithmic axis
-_ROUND: Final = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 
 
 def accuracy_data(
@@ -59,11 +57,11 @@ def draw_accuracy(data: pd.DataFrame) -> Figure:
         axes.grid(axis="y")
         axes.set_ylabel("accuracy, %")
         axes.set_xlabel("multiply-adds of the full-size network, counted after rounding")
-        low, high = _accuracy_limits(data)
+        low, high = accuracy_limits(data["accuracy"], data["low"], data["high"])
         axes.set_ylim(low, high)
         _scale_macs(axes, data)
         _draw_target(axes, data)
-        _draw_ratio_axis(axes, data)
+        ratio_axis(axes, float((data["macs"] / data["realised_ratio"]).iloc[0]))
         for mark in sorted(OUTCOMES.values(), key=lambda mark: mark.order):
             _draw_mark(axes, data[data["mark"] == mark.name], mark)
         _draw_legend(figure, data)
@@ -91,54 +89,12 @@ def accuracy_title(data: pd.DataFrame) -> str:
     return f"{len(shown)} candidates at {at} the cost reach {low:.1f} to {high:.1f} %"
 
 
-def count_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Places and labels for an axis of counts from `low` to `high`: few, round, and no label twice."""
-    if high / low >= _LOG_FROM:
-        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        every = [step * 10.0**power for power in powers for step in _ROUND]
-        ticks = [tick for tick in every if low <= tick <= high]
-        # over more than two decades round steps would crowd: whole decades are enough
-        ticks = [10.0**power for power in powers if low <= 10.0**power <= high] if len(ticks) > 13 else ticks
-    else:
-        ticks = _linear_ticks(low, high)
-    for digits in range(2, 13):
-        labels = [format_count(tick, digits=digits) for tick in ticks]
-        if len(set(labels)) == len(labels):
-            break
-    return ticks, labels
-
-
-def _linear_ticks(low: float, high: float) -> list[float]:
-    every = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high)
-    return [float(tick) for tick in every if low <= tick <= high]
-
-
-def _accuracy_limits(data: pd.DataFrame) -> tuple[float, float]:
-    """Limits that hold every mean, and intervals unless those of two seeds would flatten all others."""
-    means = data["accuracy"].dropna()
-    if means.empty:
-        return 0.0, 100.0
-    halves = ((data["high"] - data["low"]) / 2).dropna()
-    usual = 0.0 if halves.empty else float(halves.median())
-    span = max(float(means.max() - means.min()), 2 * usual, 0.5)
-    low = max(float(np.nanmin([data["low"].min(), means.min()])), float(means.min()) - 0.6 * span)
-    high = min(float(np.nanmax([data["high"].max(), means.max()])), float(means.max()) + 0.6 * span)
-    margin = 0.08 * (high - low) + 0.05
-    return low - margin, high + margin
-
-
 def _scale_macs(axes: Axes, data: pd.DataFrame) -> None:
     places = data[["macs", "target_low", "target_high", "target_macs"]].to_numpy(dtype=float)
     low, high = float(np.nanmin(places)), float(np.nanmax(places))
     margin = max(1.0 + 0.12 * math.log(high / low), 1.005)
     low, high = low / margin, high * margin
-    if high / low >= _LOG_FROM:
-        axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    ticks, labels = count_ticks(low, high)
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FixedFormatter(labels))
-    axes.xaxis.set_minor_locator(NullLocator())
+    scale_counts(axes, low, high, log=high / low >= LOG_FROM)
 
 
 def _draw_target(axes: Axes, data: pd.DataFrame) -> None:
@@ -148,26 +104,6 @@ def _draw_target(axes: Axes, data: pd.DataFrame) -> None:
     if math.isfinite(low):
         axes.axvspan(low, high, color="#f6f6f6", linewidth=0, zorder=0, gid="tolerance")
     axes.axvline(target, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1, gid="target")
-
-
-def _draw_ratio_axis(axes: Axes, data: pd.DataFrame) -> None:
-    baseline = float((data["macs"] / data["realised_ratio"]).iloc[0])
-
-    def to_ratio(macs: Any) -> Any:
-        return macs / baseline
-
-    def to_macs(ratio: Any) -> Any:
-        return ratio * baseline
-
-    top = axes.secondary_xaxis("top", functions=(to_ratio, to_macs))
-    low, high = (limit / baseline for limit in axes.get_xlim())
-    ticks = _linear_ticks(low, high)
-    top.xaxis.set_major_locator(FixedLocator(ticks))
-    top.xaxis.set_major_formatter(FixedFormatter([f"{tick:.4g}×" for tick in ticks]))
-    top.xaxis.set_minor_locator(NullLocator())
-    top.spines["top"].set_visible(False)
-    top.tick_params(length=0, labelsize=8, labelcolor=MUTED)
-    top.set_xlabel("times the baseline", fontsize=8.5, color=MUTED, labelpad=3)
 
 
 def _draw_mark(axes: Axes, part: pd.DataFrame, mark: Mark) -> None:

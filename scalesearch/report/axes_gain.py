@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scalesearch.report.axes_data import trained
-from scalesearch.report.axes_marks import CurveLook, looks, ratio_axis, scale_cost, write_title
+from scalesearch.report.axes_marks import CurveLook, looks, write_title
 from scalesearch.report.render import INK, MUTED, new_figure, style
+from scalesearch.report.scales import ratio_axis, scale_counts
 
 __all__ = ["draw_gain", "gain_data", "gain_title"]
 
@@ -115,7 +116,7 @@ def _panels(figure: Figure, names: list[str], data: pd.DataFrame) -> list[Axes]:
         row, column = divmod(i, 2)
         bottom = 0.5 + 2.35 * (rows - 1 - row)
         axes = figure.add_axes((0.085 + 0.46 * column, bottom / height, 0.435, 1.85 / height))
-        scale_cost(axes, low, high, most=5)
+        scale_counts(axes, low, high, most=5)
         if row == 0:
             ratio_axis(axes, float(data["baseline_macs"].iloc[0]), title="")
         axes.tick_params(labelleft=column == 0)

@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scalesearch.report.axes_data import REFERENCE, trained
-from scalesearch.report.axes_marks import CurveLook, looks, ratio_text, write_title
+from scalesearch.report.axes_marks import CurveLook, looks, write_title
 from scalesearch.report.render import INK, MUTED, new_figure, style
+from scalesearch.report.scales import ratio_text
 
 __all__ = ["draw_iso_cost", "iso_cost_data", "iso_cost_title"]
 

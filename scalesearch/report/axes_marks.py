@@ -5,32 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from scalesearch.report.accuracy import count_ticks
 from scalesearch.report.render import COLOURS, INK, MUTED
 
 __all__ = [
     "CurveLook",
-    "accuracy_limits",
     "cost_limits",
     "draw_fit",
     "draw_points",
     "looks",
-    "ratio_axis",
-    "ratio_text",
-    "scale_cost",
     "write_title",
 ]
 
 _AREA: Final = 36.0  # pt^2 of a point
-_RATIOS: Final = tuple(2.0**power for power in range(-10, 16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,62 +70,6 @@ def cost_limits(data: pd.DataFrame) -> tuple[float, float]:
     low, high = float(costs.min()), float(costs.max())
     margin = max(1.0 + 0.09 * math.log(high / low), 1.05)
     return low / margin, high * margin
-
-
-def accuracy_limits(data: pd.DataFrame) -> tuple[float, float]:
-    """Limits that hold every mean, and intervals unless those of a few points would flatten all others."""
-    points = data[data["kind"] == "point"]
-    means = points["accuracy"].dropna()
-    if means.empty:
-        return 0.0, 100.0
-    halves = ((points["high"] - points["low"]) / 2).dropna()
-    span = max(float(means.max() - means.min()), 0.0 if halves.empty else 2 * float(halves.median()), 0.5)
-    low = max(float(np.nanmin([points["low"].min(), means.min()])), float(means.min()) - 0.6 * span)
-    high = min(float(np.nanmax([points["high"].max(), means.max()])), float(means.max()) + 0.6 * span)
-    margin = 0.07 * (high - low) + 0.05
-    return low - margin, high + margin
-
-
-def scale_cost(axes: Axes, low: float, high: float, *, most: int = 7) -> None:
-    """A logarithmic axis of multiply-adds with at most so many labels."""
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    ticks, labels = count_ticks(low, high)
-    step = math.ceil(len(ticks) / most)
-    axes.xaxis.set_major_locator(FixedLocator(ticks[::step]))
-    axes.xaxis.set_major_formatter(FixedFormatter(labels[::step]))
-    axes.xaxis.set_minor_locator(NullLocator())
-
-
-def ratio_axis(axes: Axes, baseline: float, *, title: str = "times the baseline") -> None:
-    """The cost over the baseline's, above the plot."""
-
-    def to_ratio(macs: Any) -> Any:
-        return macs / baseline
-
-    def to_macs(ratio: Any) -> Any:
-        return ratio * baseline
-
-    top = axes.secondary_xaxis("top", functions=(to_ratio, to_macs))
-    low, high = (limit / baseline for limit in axes.get_xlim())
-    ticks = [ratio for ratio in _RATIOS if low <= ratio <= high]
-    labels = [ratio_text(tick) for tick in ticks]
-    if len(ticks) < 2:
-        ticks, labels = count_ticks(low, high)
-        labels = [f"{tick:.3g}×" for tick in ticks]
-    step = math.ceil(len(ticks) / 7)
-    top.xaxis.set_major_locator(FixedLocator(ticks[::step]))
-    top.xaxis.set_major_formatter(FixedFormatter(labels[::step]))
-    top.xaxis.set_minor_locator(NullLocator())
-    top.spines["top"].set_visible(False)
-    top.tick_params(length=0, labelsize=8, labelcolor=MUTED)
-    if title:
-        top.set_xlabel(title, fontsize=8.5, color=MUTED, labelpad=3)
-
-
-def ratio_text(ratio: float) -> str:
-    """ "2×", "0.5×"."""
-    return f"{ratio:.3g}×"
 
 
 def draw_fit(axes: Axes, fit: pd.DataFrame, look: CurveLook, *, thin: bool = False) -> None:

@@ -15,8 +15,8 @@ from scalesearch.report.axes_tables import (
     lines_table,
     points_table,
 )
-from scalesearch.report.page_parts import as_sentence, data_uri, render_page, script, settings_text
-from scalesearch.report.page_tables import proxy_words
+from scalesearch.report.grid_tables import proxy_words
+from scalesearch.report.page_parts import as_sentence, study_page
 
 __all__ = ["axes_page"]
 
@@ -51,17 +51,20 @@ def axes_page(
         pictures: PNG bytes by name, shown in this order.
         config_yaml: the settings that repeat the run; the page shows only the last part of each path in them.
     """
-    text, digest = script("sort.js")
     names = [str(fit["curve"]) for fit in summary["fits"]]
     compared = str(summary.get("comparison_sentence") or "")
     alone = str(summary["sentence"]).removesuffix(compared).rstrip("; ") or compared
     decided = len(comparisons) > 0 and comparisons["verdict"].isin(["better", "worse"]).any()
-    return render_page(
+    return study_page(
         "axes.html",
+        summary,
+        pictures,
+        config_yaml,
         title=f"How {summary['baseline']['name']} pays to grow: width, depth, resolution, and all three"
         if set(names) >= {"width", "depth", "resolution", "compound"}
         else f"How {summary['baseline']['name']} pays to grow: {', '.join(names)}",
-        sentence=as_sentence(alone, names),
+        captions=_CAPTIONS,
+        sentence=alone,
         compared=as_sentence(compared) if compared and len(comparisons) else "",
         enough=bool(decided or any(fit["identified"] for fit in summary["fits"])),
         lines=lines_table(summary),
@@ -69,11 +72,6 @@ def axes_page(
         points=points_table(curves),
         law=law_table(summary),
         fidelity=fidelity_words(summary),
-        figures=[(name, data_uri(png), _CAPTIONS.get(name, "")) for name, png in pictures.items()],
         facts=axes_facts(summary),
         proxy=proxy_words(summary).replace("Each candidate", "Each network"),
-        warnings=[as_sentence(str(warning), names) for warning in summary["warnings"]],
-        config=settings_text(config_yaml),
-        script=text,
-        script_hash=digest,
     )

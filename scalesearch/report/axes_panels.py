@@ -14,16 +14,14 @@ from matplotlib.figure import Figure
 from scalesearch.report.axes_data import AXES, REFERENCE, curve_rows, line_names, paper_rows
 from scalesearch.report.axes_marks import (
     CurveLook,
-    accuracy_limits,
     cost_limits,
     draw_fit,
     draw_points,
     looks,
-    ratio_axis,
-    scale_cost,
     write_title,
 )
 from scalesearch.report.render import INK, MUTED, new_figure, style
+from scalesearch.report.scales import accuracy_limits, ratio_axis, scale_counts
 
 __all__ = ["draw_panels", "panel_names", "panels_data", "trend_words"]
 
@@ -60,7 +58,8 @@ def draw_panels(data: pd.DataFrame) -> Figure:
     """Draw what `panels_data` returned."""
     names = list(dict.fromkeys(data["panel"]))
     look_of = looks([*names, REFERENCE])
-    costs, (low, high) = cost_limits(data), accuracy_limits(data)
+    points = data[data["kind"] == "point"]
+    costs, (low, high) = cost_limits(data), accuracy_limits(points["accuracy"], points["low"], points["high"])
     with style():
         figure = new_figure(3.05 * len(names) + 0.4 if len(names) > 1 else 5.2, _HEIGHT)
         left, right = 0.55 / figure.get_figwidth(), 0.1 / figure.get_figwidth()
@@ -69,7 +68,7 @@ def draw_panels(data: pd.DataFrame) -> Figure:
             axes = figure.add_axes((left + i * width, 0.13, width - 0.028, 0.635))
             axes.grid(axis="y")
             axes.set_ylim(low, high + 0.08 * (high - low))  # room for the panel's name
-            scale_cost(axes, *costs, most=4)
+            scale_counts(axes, *costs, most=4)
             ratio_axis(axes, float(data["baseline_macs"].iloc[0]), title="times the baseline" if i == 0 else "")
             _draw_panel(axes, data[data["panel"] == name], name, look_of)
             if i == 0:

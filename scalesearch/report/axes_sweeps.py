@@ -9,9 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scalesearch.report.axes_data import curve_rows, trained
-from scalesearch.report.axes_marks import ratio_text, write_title
+from scalesearch.report.axes_marks import write_title
 from scalesearch.report.axes_together import draw_curves
 from scalesearch.report.render import new_figure, style
+from scalesearch.report.scales import ratio_text
 
 __all__ = ["draw_sweeps", "sweep_names", "sweeps_data"]
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import pandas as pd
 
+from scalesearch.report.page_cells import MISSING, Table, count_cell, number_cell, text_cell
+from scalesearch.report.page_facts import baseline_fact, data_fact, time_fact
 from scalesearch.report.page_parts import as_sentence
-from scalesearch.report.page_tables import MISSING, Table, count_cell, number_cell, text_cell
-from scalesearch.units import format_count, format_seconds
+from scalesearch.units import format_count
 
 __all__ = [
     "axes_facts",
@@ -79,7 +80,7 @@ def comparisons_table(comparisons: pd.DataFrame) -> Table:
             text_cell(row["verdict"]),
         )
         rows.append((_MARKS.get(text_cell(row["verdict"]), ""), cells))
-    return Table(heads, tuple(rows), left=0, left_last=1)
+    return Table(heads, tuple(rows), left_last=1, words=(1,))
 
 
 def points_table(curves: pd.DataFrame) -> Table:
@@ -152,18 +153,10 @@ def shared_words(summary: Mapping[str, Any]) -> str:
 
 def axes_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The settings that matter and what the run took, as (name, value)."""
-    baseline, data, busy = summary["baseline"], summary["data"], summary["slot_utilisation"]
-    origin = f", rescaled from {baseline['rescaled_from']}" if baseline.get("rescaled_from") else ""
     failed = f", {summary['n_failed']} failed" if summary["n_failed"] else ""
-    slots = f" on {summary['slots']} slot{'' if summary['slots'] == 1 else 's'}" if summary["slots"] else ""
     spread = number_cell(summary["seed_sd"])
-    wall = number_cell(summary["wall_seconds"])
     return [
-        (
-            "Baseline",
-            f"{baseline['name']}{origin}: {format_count(baseline['macs'])} multiply-adds, "
-            f"{format_count(baseline['params'])} parameters, {baseline['resolution']} px",
-        ),
+        baseline_fact(summary["baseline"]),
         (
             "Points",
             f"{summary['n_networks']} networks trained, each at a cost counted after rounding, within "
@@ -173,16 +166,8 @@ def axes_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Trainings", f"{summary['n_trials']}{failed}{shared_words(summary)}"),
         ("Seeds", f"{summary['seeds']} of every network"),
         ("Spread between seeds", MISSING if math.isnan(spread) else f"{100 * spread:.2f} points of accuracy"),
-        (
-            "Data",
-            f"{data['name']}: {data['classes']} classes, {data['n_train']:,} pictures to train on and "
-            f"{data['n_val']:,} to choose by",
-        ),
-        (
-            "Time",
-            (MISSING if math.isnan(wall) else format_seconds(wall) + slots)
-            + ("" if busy is None else f", busy {100 * busy:.0f} % of it"),
-        ),
+        data_fact(summary["data"]),
+        time_fact(summary),
     ]
 
 

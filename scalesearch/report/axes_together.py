@@ -14,17 +14,14 @@ from numpy.typing import NDArray
 from scalesearch.report.axes_data import curve_rows
 from scalesearch.report.axes_marks import (
     CurveLook,
-    accuracy_limits,
     cost_limits,
     draw_fit,
     draw_points,
     looks,
-    ratio_axis,
-    ratio_text,
-    scale_cost,
     write_title,
 )
 from scalesearch.report.render import INK, new_figure, style
+from scalesearch.report.scales import accuracy_limits, ratio_axis, ratio_text, scale_counts
 
 __all__ = ["draw_curves", "draw_together", "together_data", "together_title"]
 
@@ -61,10 +58,11 @@ def draw_curves(figure: Figure, data: pd.DataFrame, texts: Mapping[str, str]) ->
     axes.set_ylabel("accuracy, %")
     axes.set_xlabel("multiply-adds of the full-size network, counted after rounding")
     low, high = cost_limits(data)
-    axes.set_ylim(*accuracy_limits(data))
+    points = data[data["kind"] == "point"]
+    axes.set_ylim(*accuracy_limits(points["accuracy"], points["low"], points["high"]))
     room = _room(figure, [texts[name] for name in names])
     share = room / (axes.bbox.width * 72 / figure.dpi)
-    scale_cost(axes, low, low * (high / low) ** (1 / (1 - min(share, 0.6))))
+    scale_counts(axes, low, low * (high / low) ** (1 / (1 - min(share, 0.6))), most=7)
     ratio_axis(axes, float(data["baseline_macs"].iloc[0]))
     found = looks(names)
     for name in reversed(names):

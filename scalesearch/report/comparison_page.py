@@ -9,8 +9,8 @@ import yaml
 
 from scalesearch.errors import RunFolderError
 from scalesearch.report.key_numbers import key_numbers
-from scalesearch.report.page_parts import as_sentence, data_uri, render_page, settings_text
-from scalesearch.report.page_tables import MISSING, Table
+from scalesearch.report.page_cells import MISSING, Table
+from scalesearch.report.page_parts import as_sentence, data_uri, names_in, render_page, settings_text
 from scalesearch.report.redraw import FIGURES, pictures_of
 from scalesearch.store.run import Run
 from scalesearch.store.run_folder import CONFIG_FILE
@@ -30,7 +30,7 @@ def comparison_page(runs: Sequence[Run]) -> str:
     summaries = [run.summary for run in runs]
     try:
         numbers = [key_numbers(summary) for summary in summaries]
-        sentences = [as_sentence(str(summary["sentence"])) for summary in summaries]
+        sentences = [as_sentence(str(summary["sentence"]), names_in(summary)) for summary in summaries]
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise RunFolderError(
             f"compared runs must be finished ones of {', '.join(FIGURES)}, of this version",
@@ -130,7 +130,7 @@ def _figure_rows(
 def _warnings(labels: Sequence[str], summaries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for label, summary in zip(labels, summaries, strict=True):
         for warning in summary.get("warnings") or ():
-            yield f"{label}: {as_sentence(str(warning))}"
+            yield f"{label}: {as_sentence(str(warning), names_in(summary))}"
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:

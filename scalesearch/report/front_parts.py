@@ -12,12 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from scalesearch.report.accuracy import count_ticks
 from scalesearch.report.labels import Label, place_labels
 from scalesearch.report.marks import OUTCOMES, Mark, rule_label
 from scalesearch.report.render import COLOURS, INK, MUTED
+from scalesearch.report.scales import scale_counts
 from scalesearch.report.search_marks import epochs_words, legend_height, robust_limits, shades
 
 __all__ = [
@@ -47,12 +46,7 @@ def scale_axes(axes: Axes, data: pd.DataFrame) -> None:
     low, high = (float(places.min()), float(places.max())) if len(places) else (1.0, 10.0)
     margin = max(1.0 + 0.08 * math.log(high / low), 1.02)
     low, high = low / margin, high * margin
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    ticks, labels = count_ticks(low, high)
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FixedFormatter(labels))
-    axes.xaxis.set_minor_locator(NullLocator())
+    scale_counts(axes, low, high)
     axes.set_ylim(*robust_limits(drawn["accuracy"], drawn["epochs"], least=1.0))
     if drawn["accuracy"].isna().all():
         axes.set_yticks([])

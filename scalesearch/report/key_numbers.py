@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scalesearch.report.metrics import metric_of
-from scalesearch.report.page_tables import MISSING, number_cell
+from scalesearch.report.page_cells import MISSING, number_cell
 from scalesearch.units import format_count, format_seconds
 
 __all__ = ["key_numbers"]

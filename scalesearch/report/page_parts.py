@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -14,17 +14,60 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-__all__ = ["as_sentence", "data_uri", "render_page", "script", "settings_text"]
+__all__ = ["as_sentence", "data_uri", "names_in", "render_page", "settings_text", "study_page"]
 
 
 def render_page(template: str, **values: Any) -> str:
     """A page from a template of `report/templates`; every string among `values` is escaped, and none may be missing."""
-    return _environment().get_template(template).render(**values)
+    text, digest = _script("sort.js")
+    return _environment().get_template(template).render(script=text, script_hash=digest, **values)
+
+
+def study_page(
+    template: str,
+    summary: Mapping[str, Any],
+    pictures: Mapping[str, bytes],
+    config_yaml: str,
+    *,
+    title: str,
+    enough: bool,
+    captions: Mapping[str, str],
+    sentence: str | None = None,
+    **parts: Any,
+) -> str:
+    """The page of one study: what all of them show, and the parts that its template lays out.
+
+    Args:
+        summary: what summary.json holds.
+        pictures: PNG bytes by name, shown in this order.
+        config_yaml: the settings that repeat the run; the page shows only the last part of each path in them.
+        enough: whether the evidence carries what the sentence says.
+        sentence: the outcome; the summary's without one.
+    """
+    names = names_in(summary)
+    return render_page(
+        template,
+        title=title,
+        sentence=as_sentence(str(summary["sentence"]) if sentence is None else sentence, names),
+        enough=enough,
+        figures=[(name, data_uri(png), captions.get(name, "")) for name, png in pictures.items()],
+        warnings=[as_sentence(str(warning), names) for warning in summary["warnings"]],
+        config=settings_text(config_yaml),
+        **parts,
+    )
 
 
 def data_uri(png: bytes) -> str:
     """A picture as an address that holds it."""
     return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+
+
+def names_in(summary: Mapping[str, Any]) -> list[str]:
+    """Networks, rules and curves of a study, which keep their small letter where they begin a sentence."""
+    networks = [(summary.get(part) or {}).get("name") for part in ("best", "baseline")]
+    rules = (summary.get("winner") or {}).get("rules") or ()
+    curves = [fit["curve"] for fit in summary.get("fits") or ()]
+    return [str(name) for name in (*networks, *rules, *curves) if name]
 
 
 def as_sentence(text: str, names: Sequence[str] = ()) -> str:
@@ -54,7 +97,7 @@ def settings_text(config_yaml: str) -> str:
 
 
 @cache
-def script(name: str) -> tuple[Markup, str]:
+def _script(name: str) -> tuple[Markup, str]:
     """A script of `report/templates`, and its hash, by which the page's policy allows that script and no other."""
     text = files("scalesearch.report").joinpath("templates", name).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

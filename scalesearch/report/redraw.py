@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from scalesearch.errors import InputError, RunFolderError
 from scalesearch.report.axes_figures import axes_figures
 from scalesearch.report.axes_page import axes_page
+from scalesearch.report.drawing import Drawing
 from scalesearch.report.grid_figures import grid_figures
-from scalesearch.report.page import grid_page
-from scalesearch.report.render import to_pdf, to_png
+from scalesearch.report.grid_page import grid_page
 from scalesearch.report.search_figures import search_figures
 from scalesearch.report.search_page import search_page
 from scalesearch.store.run import Run
 from scalesearch.store.run_folder import CONFIG_FILE, RunFolder
 
-__all__ = ["FIGURES", "Drawing", "draw", "page_of", "pictures_of", "redraw"]
+__all__ = ["FIGURES", "draw", "page_of", "pictures_of", "redraw"]
 
 #: the figures of each kind of study, in the order of its page
 FIGURES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -41,14 +39,6 @@ _INSTEAD: Final = {
 _TEXTS: Final = dict.fromkeys(("fingerprint", "name", "curve", "rule", "outcome", "why", "reason", "verdict"), str)
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """The figures of a run with the frames behind them, and what makes its page of their pictures."""
-
-    figures: Mapping[str, tuple[pd.DataFrame, Figure]]
-    page: Callable[[Mapping[str, bytes]], str]
-
-
 def redraw(run: Run) -> Path:
     """Write figures/ and report.html of a finished run anew; nothing else in its folder is touched.
 
@@ -60,15 +50,7 @@ def redraw(run: Run) -> Path:
     """
     folder = RunFolder(run.path, run.path.parent.name, run.path.name)
     with _readable(run):
-        drawing, pictures = draw(run), {}
-        for name, (_, figure) in drawing.figures.items():
-            pictures[name] = to_png(figure)
-        page = drawing.page(pictures)
-    for name, (data, figure) in drawing.figures.items():
-        folder.write_frame(f"figures/{name}.csv", data)
-        folder.write_bytes(f"figures/{name}.png", pictures[name])
-        folder.write_bytes(f"figures/{name}.pdf", to_pdf(figure))
-    return folder.write_text("report.html", page)
+        return draw(run).write(folder)
 
 
 def page_of(run: Run) -> str:
@@ -78,8 +60,7 @@ def page_of(run: Run) -> str:
         RunFolderError: a file is missing or of another version.
     """
     with _readable(run):
-        drawing = draw(run)
-        return drawing.page({name: to_png(figure) for name, (_, figure) in drawing.figures.items()})
+        return draw(run).html()
 
 
 def pictures_of(run: Run) -> dict[str, bytes]:
@@ -93,7 +74,7 @@ def pictures_of(run: Run) -> dict[str, bytes]:
     if any(file.is_file() for file in files):
         return {file.stem: file.read_bytes() for file in files if file.is_file()}
     with _readable(run):
-        return {name: to_png(figure) for name, (_, figure) in draw(run).figures.items()}
+        return draw(run).pictures()
 
 
 def draw(run: Run) -> Drawing:

@@ -1,4 +1,4 @@
-"""A search as one HTML page that needs nothing else: no network, pictures inside, one script of its own for sorting."""
+"""A search as one HTML page that needs nothing else: no network, pictures inside, one script for sorting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from scalesearch.report.metrics import metric_of
-from scalesearch.report.page_parts import as_sentence, data_uri, render_page, script, settings_text
+from scalesearch.report.page_parts import study_page
 from scalesearch.report.search_tables import (
     best_facts,
     finalists_table,
@@ -48,27 +48,22 @@ def search_page(
         pictures: PNG bytes by name, shown in this order.
         config_yaml: the settings that repeat the run; the page shows only the last part of each path in them.
     """
-    text, digest = script("sort.js")
     metric = metric_of(summary["cost"])
-    base = (summary.get("baseline") or {}).get("name")
-    names = [str(summary["best"]["name"]), *([str(base)] if base else [])]
-    return render_page(
+    return study_page(
         "search.html",
+        summary,
+        pictures,
+        config_yaml,
         title=f"Search for a baseline at {metric.format(summary['target'])}{'' if metric.unit else f' {metric.words}'}",
-        sentence=as_sentence(str(summary["sentence"]), names),
+        captions=_CAPTIONS,
         enough=summary.get("enough_evidence", True),
         finalists=finalists_table(finalists, summary),
         best=best_facts(summary),
         stages=stages_table(summary["best"]),
         front=front_table(summary),
         trained=_trained_words(trials),
-        figures=[(name, data_uri(png), _CAPTIONS.get(name, "")) for name, png in pictures.items()],
         facts=search_facts(summary),
         proxy=proxy_words(summary),
-        warnings=[as_sentence(str(warning)) for warning in summary["warnings"]],
-        config=settings_text(config_yaml),
-        script=text,
-        script_hash=digest,
     )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scalesearch.report.marks import mark_of
 from scalesearch.report.metrics import budget_words, metric_of
-from scalesearch.report.page_tables import (
+from scalesearch.report.page_cells import (
     EVIDENCE_HEADS,
     MISSING,
     Table,
@@ -19,7 +19,7 @@ from scalesearch.report.page_tables import (
     number_cell,
     text_cell,
 )
-from scalesearch.units import format_seconds
+from scalesearch.report.page_facts import objective_formula, time_fact
 
 __all__ = [
     "best_facts",
@@ -121,18 +121,13 @@ def search_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows.append(("Over the budget, not trained", f"{summary['n_skipped_over_budget']}"))
     if data := summary.get("data"):
         rows.append(("Data", text_cell(data["name"])))
-    busy, slots = summary.get("slot_utilisation"), summary.get("slots")
-    on = f" on {slots} slot{'' if slots == 1 else 's'}" if slots else ""
-    used = "" if busy is None else f", busy {100 * busy:.0f} % of it"
-    return [*rows, ("Time", f"{format_seconds(summary['wall_seconds'])}{on}{used}")]
+    return [*rows, time_fact(summary)]
 
 
 def objective_words(summary: Mapping[str, Any]) -> str:
     """The formula with its numbers."""
-    below, above = summary["objective"]["below"], summary["objective"]["above"]
     target, head = _cost(summary["target"], summary), metric_of(summary["cost"]).head
-    exponent = f"{below:g}" if below == above else f"{below:g} up to {target} and {above:g} beyond it"
-    return f"accuracy × ({head} / {target})^w, w = {exponent}".replace("-", "−")
+    return objective_formula(summary["objective"], target, head)
 
 
 def proxy_words(summary: Mapping[str, Any]) -> str:

@@ -16,7 +16,8 @@ __all__ = ["finished_run", "run_at"]
 
 def run_at(run: str, runs_dir: str | os.PathLike[str] = "runs") -> Path:
     """The folder that a user means by a path, or by VERB/NAME below the runs folder."""
-    return next((path for path in (Path(run), Path(runs_dir) / run) if path.is_dir()), Path(run)).absolute()
+    places = Path(run).expanduser(), Path(runs_dir).expanduser() / run
+    return next((path for path in places if path.is_dir()), places[0]).absolute()
 
 
 def finished_run(path: str | os.PathLike[str]) -> Run:

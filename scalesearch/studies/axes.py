@@ -6,17 +6,14 @@ multiply-adds, which the paper's own networks were not, several paired seeds, an
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
 from scalesearch.data.prepare import check_source, prepare
+from scalesearch.data.prepared import PreparedData
 from scalesearch.engine.base import Engine
 from scalesearch.engine.create import create_engine
-from scalesearch.engine.interrupts import Interrupts
-from scalesearch.errors import TrialError
 from scalesearch.report.screen import Screen
-from scalesearch.store.ledger import Ledger
 from scalesearch.store.run_folder import RunFolder
 from scalesearch.studies.axes_files import write_outcome
 from scalesearch.studies.axes_outcome import AxesOutcome
@@ -25,10 +22,8 @@ from scalesearch.studies.axes_proxies import candidate_rows, plan_proxies
 from scalesearch.studies.axes_rounds import AxesRounds
 from scalesearch.studies.axes_settings import AxesSettings
 from scalesearch.studies.axes_work import AxesWork
-from scalesearch.studies.calibrate import calibrate
 from scalesearch.studies.grid_plan import rows_to_csv
-from scalesearch.studies.guards import guard_data
-from scalesearch.studies.sessions import close_session, open_session
+from scalesearch.studies.opening import Opening, OpenRun
 
 __all__ = ["run_axes"]
 
@@ -49,53 +44,39 @@ def run_axes(settings: AxesSettings, folder: RunFolder, config_yaml: str, screen
         InterruptedRun: SIGINT or SIGTERM; what was finished is committed.
         TrialError: every training failed.
     """
-    started = time.time()
+    opening = Opening(folder, settings.identity(), config_yaml, screen)
     wanted = plan_axes(settings)
     info = check_source(settings.data)
     plan, proxies = plan_proxies(wanted, settings, info)
     engine = create_engine(settings.engine)  # refuses here what the machine does not have
-    folder.precheck(settings.identity())
+    opening.precheck()
     screen.planned(plan.sentence(), candidate_rows(plan, proxies), proxies.warnings)
-    with Interrupts(screen.interrupted) as stop, screen:
-        with stop.immediate():
-            # a broken picture is found before anything is written
-            data = prepare(settings.data, side=proxies.largest_side, progress=screen.stage)
-        if data.channels != info.channels:  # a colour picture among grey ones that the first look did not meet
-            plan, proxies = plan_proxies(wanted, settings, replace(info, channels=data.channels))
-        work = AxesWork(settings, plan, proxies, data)
-        with engine, folder.open(settings.identity(), config_yaml) as run:
-            screen.follow(engine)
-            for notice in run.notices:
-                screen.say(notice)
-            guard_data(run.ledger, data)
-            return _run(work, run, engine, stop, screen, started)
+
+    def ready() -> tuple[AxesWork, PreparedData]:
+        data = prepare(settings.data, side=proxies.largest_side, progress=screen.stage)
+        # anew, because there may be a colour picture among grey ones that the first look did not meet
+        seen = replace(info, channels=data.channels)
+        return AxesWork(settings, *plan_proxies(wanted, settings, seen), data), data
+
+    with opening.open(ready) as (work, run), engine:
+        return _run(work, run, engine)
 
 
-def _run(
-    work: AxesWork, run: RunFolder, engine: Engine, stop: Interrupts, screen: Screen, started: float
-) -> dict[str, Any]:
-    """Train, fit and write; `started` is when the command began."""
+def _run(work: AxesWork, run: OpenRun, engine: Engine) -> dict[str, Any]:
+    """Train, fit and write."""
     if not run.ledger.is_finished:
         engine.start()  # starts up while this process calibrates
-    run.write_text("candidates.csv", rows_to_csv(candidate_rows(work.plan, work.proxies)))
-    with stop.immediate():
-        _estimate(work, engine, run.ledger, screen)
-    open_session(run.ledger, started, engine.slots)
-    records = AxesRounds(work, engine, run.ledger, stop, screen).run()
-    trained = any(record.started_at is not None and record.started_at >= started for record in records.own)
-    sessions = close_session(run.ledger, started, trained=trained)
-    return write_outcome(run, AxesOutcome(work, records, sessions))
-
-
-def _estimate(work: AxesWork, engine: Engine, ledger: Ledger, screen: Screen) -> None:
-    """Say what the training will take, from a short calibration in this process; a continued run knows already."""
-    if ledger.done_keys():
-        return
-    try:
-        seconds = calibrate(list(work.proxies.of.values()), work.recipe, work.data)
-    except TrialError as error:
-        # the trainings themselves will tell, and be recorded; an estimate must not end a run
-        screen.say(f"note: no estimate of the time, because a calibration training {error}")
-        return
-    trainings = len(work.proxies.trained) * work.settings.seeds.at_most
-    screen.estimated(seconds, trainings, engine.slots, work.settings.minutes, work.smaller())
+    run.folder.write_text("candidates.csv", rows_to_csv(candidate_rows(work.plan, work.proxies)))
+    with run.stop.immediate():
+        run.estimate(
+            list(work.proxies.of.values()),
+            work.recipe,
+            work.data,
+            trainings=len(work.proxies.trained) * work.settings.seeds.at_most,
+            slots=engine.slots,
+            minutes=work.settings.minutes,
+            smaller=work.smaller(),
+        )
+    run.open_session(engine.slots)
+    records = AxesRounds(work, engine, run.ledger, run.stop, run.screen).run()
+    return write_outcome(run.folder, AxesOutcome(work, records, run.close_session(records.own)))

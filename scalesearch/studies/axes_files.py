@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from scalesearch.report.render import to_pdf, to_png
+from scalesearch.report.axes_figures import axes_figures
+from scalesearch.report.axes_page import axes_page
+from scalesearch.report.drawing import Drawing
 from scalesearch.store.run_folder import RunFolder
 from scalesearch.studies.axes_fidelity import fidelity_scores
 from scalesearch.studies.axes_outcome import AxesOutcome
@@ -19,9 +21,6 @@ def write_outcome(run: RunFolder, outcome: AxesOutcome) -> dict[str, Any]:
     Returns:
         What summary.json holds.
     """
-    from scalesearch.report.axes_figures import axes_figures
-    from scalesearch.report.axes_page import axes_page
-
     trials = outcome.trials()
     run.write_frame("trials.csv", trials)
     run.write_frame("trials.parquet", trials)
@@ -33,13 +32,10 @@ def write_outcome(run: RunFolder, outcome: AxesOutcome) -> dict[str, Any]:
     if outcome.records.check:
         run.write_frame("fidelity.csv", fidelity_scores(outcome.work, outcome.records))
     config_yaml = (run.path / "config.yaml").read_text(encoding="utf-8")
-    pictures: dict[str, bytes] = {}
-    for name, (data, figure) in axes_figures(curves, fits, comparisons, summary).items():
-        pictures[name] = to_png(figure)
-        run.write_frame(f"figures/{name}.csv", data)
-        run.write_bytes(f"figures/{name}.png", pictures[name])
-        run.write_bytes(f"figures/{name}.pdf", to_pdf(figure))
-    run.write_text("report.html", axes_page(summary, curves, comparisons, pictures, config_yaml))
+    Drawing(
+        axes_figures(curves, fits, comparisons, summary),
+        lambda pictures: axes_page(summary, curves, comparisons, pictures, config_yaml),
+    ).write(run)
     run.write_json("summary.json", summary)
     run.finish()
     return summary

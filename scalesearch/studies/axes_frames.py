@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
@@ -11,14 +11,10 @@ from scalesearch.studies.axes_plan import sizes_of
 from scalesearch.studies.axes_rounds import AxesRecords
 from scalesearch.studies.axes_work import AxesWork
 from scalesearch.studies.racing import Unit
+from scalesearch.studies.trial_rows import record_columns
 from scalesearch.trial import TrialRecord
 
 __all__ = ["curve_names", "observations", "trials"]
-
-_TRIAL_COLUMNS: Final = (
-    *("status", "accuracy", "loss", "train_loss", "error", "epochs", "steps", "n_train", "n_val", "device"),
-)
-_TIMING_COLUMNS: Final = ("train_seconds", "seconds", "started_at", "finished_at", "worker", "attempt")
 
 
 def curve_names(work: AxesWork) -> dict[str, list[str]]:
@@ -58,19 +54,8 @@ def _trial(
         "params": cost.params,
         "activations": cost.activations,
         "resolution": spec.resolution,
-        **{name: getattr(record, name) for name in _TRIAL_COLUMNS},
-        "trained_seed": record.seed,
-        "trained_fingerprint": record.fingerprint,
-        "trained_resolution": record.resolution,
-        "trained_macs": record.macs,
-        "trained_fvcore_macs": record.fvcore_macs,
-        "trained_params": record.params,
-        "trained_activations": record.activations,
         "shared_from": source,
-        "key": record.key,
-        "recipe": record.recipe,
-        "data": record.data,
-        **{name: getattr(record, name) for name in _TIMING_COLUMNS},
+        **record_columns(record),
     }
 
 

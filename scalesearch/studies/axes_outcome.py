@@ -11,7 +11,6 @@ import pandas as pd
 
 from scalesearch.analysis.evidence import MIN_SEEDS, Verdict, judge
 from scalesearch.arch.cost import cost_of
-from scalesearch.errors import TrialError
 from scalesearch.store.run_folder import plain_json
 from scalesearch.studies.axes_comparisons import REFERENCE, Comparisons, compare_curves
 from scalesearch.studies.axes_fidelity import fidelity_of
@@ -21,6 +20,7 @@ from scalesearch.studies.axes_plan import AxisPoint, point_row
 from scalesearch.studies.axes_rounds import AxesRecords
 from scalesearch.studies.axes_work import AxesWork
 from scalesearch.studies.sessions import Session, slot_utilisation, wall_seconds
+from scalesearch.studies.trial_rows import all_failed
 
 __all__ = ["CURVE_COLUMNS", "AxesOutcome"]
 
@@ -63,8 +63,7 @@ class AxesOutcome:
         """
         rows = [(name, seed, record.accuracy) for (name, seed), record in self.records.curves.items()]
         if all(accuracy is None for *_, accuracy in rows):
-            errors = {record.error for record in self.records.curves.values()}
-            raise TrialError(f"every training failed: {'; '.join(sorted(filter(None, errors)))[:300]}")
+            raise all_failed(self.records.curves.values())
         frame = pd.DataFrame(rows, columns=["candidate", "seed", "value"]).astype({"value": float})
         # n_bootstrap serves the probability of being best, which nobody asks for here
         return judge(frame, confidence=self.work.settings.confidence, n_bootstrap=1)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scalesearch.analysis.saturation import MIN_COSTS
 from scalesearch.arch.cost import cost_of
-from scalesearch.arch.proxy import proxy_of
 from scalesearch.arch.spec import NetSpec
 from scalesearch.errors import SpecError
 from scalesearch.studies.axes_plan import AxesPlan, AxisPoint
 from scalesearch.studies.axes_settings import AxesSettings
-from scalesearch.studies.trainings import check_pictures, enlarged, few_steps, trial_recipe
+from scalesearch.studies.trainings import check_pictures, enlarged, few_steps, stand_in, trial_recipe
 
 if TYPE_CHECKING:
     from scalesearch.data.prepare import SourceInfo
@@ -64,13 +63,7 @@ def plan_proxies(plan: AxesPlan, settings: AxesSettings, info: SourceInfo) -> tu
     check_pictures(settings.proxy, settings.recipe, info)
 
     def shrink(spec: NetSpec) -> NetSpec:
-        return proxy_of(
-            spec,
-            baseline_resolution=plan.baseline.resolution,
-            settings=settings.proxy,
-            num_classes=len(info.class_names),
-            in_channels=info.channels,
-        )
+        return stand_in(spec, settings.proxy, info, plan.baseline.resolution)
 
     baseline_macs = cost_of(shrink(plan.baseline)).macs
     proxies: dict[str, NetSpec] = {}

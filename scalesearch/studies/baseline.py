@@ -7,16 +7,15 @@ one of them is called best.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from scalesearch.data.prepare import check_source, prepare
+from scalesearch.data.prepared import PreparedData
 from scalesearch.engine.base import Engine
 from scalesearch.engine.create import create_engine
 from scalesearch.engine.execute import stream
-from scalesearch.engine.interrupts import Interrupts
 from scalesearch.errors import ConfigError
 from scalesearch.report.screen import Screen
 from scalesearch.search.registry import make_strategy
@@ -30,9 +29,9 @@ from scalesearch.studies.baseline_work import BaselineWork
 from scalesearch.studies.budget import decided_budget
 from scalesearch.studies.evaluators import Evaluator, TableAnswers, Trainings
 from scalesearch.studies.finals import hold_finals
-from scalesearch.studies.guards import guard_data, guard_device
+from scalesearch.studies.guards import guard_device
+from scalesearch.studies.opening import Opening, OpenRun
 from scalesearch.studies.search_loop import SearchLoop
-from scalesearch.studies.sessions import close_session, open_session
 from scalesearch.studies.trainings import check_pictures, enlarged, few_steps, trial_recipe
 from scalesearch.trial import TrialRecord
 
@@ -58,7 +57,7 @@ def run_search(settings: BaselineSettings, folder: RunFolder, config_yaml: str, 
         InterruptedRun: SIGINT or SIGTERM; what was finished is committed.
         TrialError: every training failed.
     """
-    started = time.time()
+    opening = Opening(folder, settings.identity(), config_yaml, screen)
     _check_device(settings)
     plan = plan_search(settings)
     strategy = make_strategy(settings.strategy, plan.problem, settings.seed, **settings.strategy_options)
@@ -67,48 +66,30 @@ def run_search(settings: BaselineSettings, folder: RunFolder, config_yaml: str, 
         replace(settings.engine, name="serial", slots=None) if answer else settings.engine, trial_fn=answer
     )
     warnings = _check_data(settings) if plan.table is None else ()
-    folder.precheck(settings.identity())
+    opening.precheck()
     screen.say(plan.sentence())
     for warning in warnings:
         screen.say(f"note: {warning}")
-    with Interrupts(screen.interrupted) as stop, screen:
-        with stop.immediate():
-            evaluator = _evaluator(plan, screen)
-        with engine, folder.open(settings.identity(), config_yaml) as run:
-            screen.follow(engine)
-            for notice in run.notices:
-                screen.say(notice)
-            guard_data(run.ledger, evaluator.data)
-            work = BaselineWork(settings, plan.problem, plan.start, evaluator, run.ledger)
-            return _run(plan, work, strategy, run, engine, stop, screen, started, warnings)
+
+    def ready() -> tuple[Evaluator, PreparedData]:
+        evaluator = _evaluator(plan, screen)
+        return evaluator, evaluator.data
+
+    with opening.open(ready) as (evaluator, run), engine:
+        work = BaselineWork(settings, plan.problem, plan.start, evaluator, run.ledger)
+        if not run.ledger.is_finished:
+            engine.start()
+        run.open_session(engine.slots)
+        loop = _search(work, strategy, engine, run)
+        finals = hold_finals(work, loop, engine, run.stop, screen)
+        records = [*loop.results.values(), *(finals.records.values() if finals else ())]
+        guard_device(records)
+        sessions = run.close_session(records)
+        outcome = BaselineOutcome(plan, work, loop.entries, loop.results, finals, sessions, warnings)
+        return write_outcome(run.folder, outcome)
 
 
-def _run(
-    plan: BaselinePlan,
-    work: BaselineWork,
-    strategy: Strategy,
-    run: RunFolder,
-    engine: Engine,
-    stop: Interrupts,
-    screen: Screen,
-    started: float,
-    warnings: tuple[str, ...],
-) -> dict[str, Any]:
-    """Search, race and write; `started` is when the command began."""
-    if not run.ledger.is_finished:
-        engine.start()
-    open_session(run.ledger, started, engine.slots)
-    loop = _search(work, strategy, engine, stop, screen)
-    finals = hold_finals(work, loop, engine, stop, screen)
-    records = [*loop.results.values(), *(finals.records.values() if finals else ())]
-    guard_device(records)
-    trained = any(record.started_at is not None and record.started_at >= started for record in records)
-    sessions = close_session(run.ledger, started, trained=trained)
-    outcome = BaselineOutcome(plan, work, loop.entries, loop.results, finals, sessions, warnings)
-    return write_outcome(run, outcome)
-
-
-def _search(work: BaselineWork, strategy: Strategy, engine: Engine, stop: Interrupts, screen: Screen) -> SearchLoop:
+def _search(work: BaselineWork, strategy: Strategy, engine: Engine, run: OpenRun) -> SearchLoop:
     """Ask, train and tell until the budget is used up."""
 
     def limit() -> int:
@@ -116,10 +97,10 @@ def _search(work: BaselineWork, strategy: Strategy, engine: Engine, stop: Interr
 
     loop = SearchLoop(work, strategy, work.ledger, limit)
     for record in loop.results.values():
-        screen.reused(record)
-    for record in stream(loop.take, engine, work.ledger, stop=stop):
+        run.screen.reused(record)
+    for record in stream(loop.take, engine, work.ledger, stop=run.stop):
         loop.finished(record)
-        _show(screen, loop, record, limit(), work.settings.strategy)
+        _show(run.screen, loop, record, limit(), work.settings.strategy)
     return loop
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scalesearch.report.render import to_pdf, to_png
+from scalesearch.report.drawing import Drawing
 from scalesearch.report.search_figures import search_figures
 from scalesearch.report.search_page import search_page
 from scalesearch.store.run_folder import RunFolder
@@ -29,13 +29,10 @@ def write_outcome(run: RunFolder, outcome: BaselineOutcome) -> dict[str, Any]:
     run.write_frame("finalists.csv", finalists)
     run.write_text("best.json", outcome.best.to_json())
     config_yaml = (run.path / "config.yaml").read_text(encoding="utf-8")
-    pictures: dict[str, bytes] = {}
-    for name, (data, figure) in search_figures(trials, finalists, summary).items():
-        pictures[name] = to_png(figure)
-        run.write_frame(f"figures/{name}.csv", data)
-        run.write_bytes(f"figures/{name}.png", pictures[name])
-        run.write_bytes(f"figures/{name}.pdf", to_pdf(figure))
-    run.write_text("report.html", search_page(summary, finalists, trials, pictures, config_yaml))
+    Drawing(
+        search_figures(trials, finalists, summary),
+        lambda pictures: search_page(summary, finalists, trials, pictures, config_yaml),
+    ).write(run)
     run.write_json("summary.json", summary)
     run.finish()
     return summary

@@ -12,7 +12,6 @@ import pandas as pd
 from scalesearch.analysis.pareto import front
 from scalesearch.arch.cost import cost_of
 from scalesearch.arch.spec import NetSpec, StageSpec
-from scalesearch.errors import TrialError
 from scalesearch.measure.verify import verify
 from scalesearch.studies.baseline_plan import BaselinePlan, genes
 from scalesearch.studies.baseline_work import BaselineWork
@@ -20,15 +19,10 @@ from scalesearch.studies.race_evidence import RaceEvidence
 from scalesearch.studies.search_log import Entry
 from scalesearch.studies.search_loop import counts
 from scalesearch.studies.sessions import Session, slot_utilisation, wall_seconds
+from scalesearch.studies.trial_rows import all_failed, record_columns
 from scalesearch.trial import TrialRecord
 
 __all__ = ["BaselineOutcome", "stage_words"]
-
-_RECORD_COLUMNS = (
-    *("status", "accuracy", "loss", "train_loss", "error", "epochs", "steps", "n_train", "n_val", "device"),
-    *("key", "recipe", "data", "train_seconds", "seconds", "started_at", "finished_at", "worker", "attempt"),
-)
-_TRAINED_COLUMNS = ("seed", "fingerprint", "resolution", "macs", "fvcore_macs", "params", "activations")
 
 
 @dataclass(frozen=True)
@@ -136,8 +130,7 @@ class BaselineOutcome:
         values = {entry.fingerprint: self._value(entry) for entry in self.entries if entry.key in self.results}
         known = {fingerprint: value for fingerprint, value in values.items() if value is not None}
         if not known:
-            errors = {record.error for record in self.results.values()}
-            raise TrialError(f"every training failed: {'; '.join(sorted(filter(None, errors)))[:300]}")
+            raise all_failed(self.results.values())
         chosen = max(known, key=lambda fingerprint: known[fingerprint])
         return self.work.problem.spec(next(e.point for e in self.entries if e.fingerprint == chosen))
 
@@ -240,8 +233,7 @@ class BaselineOutcome:
             "params": counted.params,
             "activations": counted.activations,
             "objective": self.work.objective(record.accuracy, cost),
-            **{name: getattr(record, name) for name in _RECORD_COLUMNS},
-            **{f"trained_{name}": getattr(record, name) for name in _TRAINED_COLUMNS},
+            **record_columns(record),
         }
 
     def _sentence(self) -> str:

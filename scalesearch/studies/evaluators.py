@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Final
 
-from scalesearch.arch.proxy import ProxySettings, proxy_of
+from scalesearch.arch.proxy import ProxySettings
 from scalesearch.arch.spec import NetSpec
 from scalesearch.data.prepared import PreparedData
 from scalesearch.search.result_table import ResultTable
-from scalesearch.studies.trainings import trial_recipe
+from scalesearch.studies.trainings import stand_in, trial_recipe
 from scalesearch.train.recipe import Recipe
 from scalesearch.trial import TrialRequest
 
@@ -65,13 +65,7 @@ class Trainings(Evaluator):
         Raises:
             SpecError: it would be smaller than its total stride.
         """
-        return proxy_of(
-            spec,
-            baseline_resolution=self.base_resolution,
-            settings=self.proxy,
-            num_classes=len(self.pictures.class_names),
-            in_channels=self.pictures.channels,
-        )
+        return stand_in(spec, self.proxy, self.pictures, self.base_resolution)
 
     @property
     def data(self) -> PreparedData:

@@ -43,7 +43,7 @@ def plan_family(settings: FamilySettings, run: Run | None = None, grid: GridSett
     """Solve for every member; nothing is written.
 
     Args:
-        run: the run of `settings.from_run`, see `finished_run`.
+        run: the run of `settings.from_run`, see `run_to_scale`.
         grid: that run's settings, where it is a grid.
 
     Raises:

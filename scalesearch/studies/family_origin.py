@@ -13,14 +13,13 @@ from scalesearch.arch.scaling import CompoundCoefficients, Rounding
 from scalesearch.arch.solve import scaled_by
 from scalesearch.arch.spec import NetSpec
 from scalesearch.errors import ConfigError, RunFolderError
-from scalesearch.store.ledger import Ledger
+from scalesearch.store.finished import finished_run
 from scalesearch.store.run import Run, load_run
-from scalesearch.store.run_folder import LEDGER_FILE
 from scalesearch.studies.family_settings import FamilySettings
 from scalesearch.studies.grid_plan import baseline_at
 from scalesearch.studies.grid_settings import GridSettings
 
-__all__ = ["Origin", "finished_run", "origin_of"]
+__all__ = ["Origin", "origin_of", "run_to_scale"]
 
 _DEFAULT_BASELINE: Final = "efficientnet_b0"
 _DEFAULT_RULE: Final = "efficientnet"
@@ -50,7 +49,7 @@ class Origin:
     notes: tuple[str, ...] = ()
 
 
-def finished_run(path: str | os.PathLike[str]) -> Run:
+def run_to_scale(path: str | os.PathLike[str]) -> Run:
     """A finished grid or search.
 
     Raises:
@@ -59,15 +58,7 @@ def finished_run(path: str | os.PathLike[str]) -> Run:
     run = load_run(path)
     if run.verb not in _VERBS:
         raise RunFolderError("--from takes a grid or a search", value=f"{run.verb}: {run.path}")
-    with Ledger.open_readonly(run.path / LEDGER_FILE) as ledger:
-        finished = ledger.is_finished
-    if not finished:
-        raise RunFolderError(
-            "--from takes a finished run",
-            value=str(run.path),
-            way_out=f"finish it with `scalesearch resume {run.path}`",
-        )
-    return run
+    return finished_run(path)
 
 
 def origin_of(settings: FamilySettings, run: Run | None = None, grid: GridSettings | None = None) -> Origin:

@@ -8,20 +8,17 @@ briefly with paired seeds, and a winner named only where the evidence carries on
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from typing import Any
 
 from scalesearch.data.prepare import check_source, prepare
+from scalesearch.data.prepared import PreparedData
 from scalesearch.engine.base import Engine
 from scalesearch.engine.create import create_engine
-from scalesearch.engine.interrupts import Interrupts
-from scalesearch.errors import TrialError
 from scalesearch.measure.verify import verify
 from scalesearch.report.screen import Screen
 from scalesearch.store.ledger import Ledger
 from scalesearch.store.run_folder import RunFolder
-from scalesearch.studies.calibrate import calibrate
 from scalesearch.studies.grid_files import write_outcome
 from scalesearch.studies.grid_outcome import GridOutcome
 from scalesearch.studies.grid_plan import (
@@ -32,11 +29,10 @@ from scalesearch.studies.grid_plan import (
 )
 from scalesearch.studies.grid_settings import GridSettings
 from scalesearch.studies.grid_work import GridWork
-from scalesearch.studies.guards import guard_data
+from scalesearch.studies.opening import Opening, OpenRun
 from scalesearch.studies.race_evidence import RaceEvidence
 from scalesearch.studies.racing import Racing
 from scalesearch.studies.second_opinion import GridEvidence
-from scalesearch.studies.sessions import close_session, open_session
 from scalesearch.studies.surface_evidence import SurfaceEvidence
 from scalesearch.studies.surface_rounds import SurfaceRounds
 from scalesearch.studies.surface_work import SurfaceWork
@@ -60,53 +56,54 @@ def run_grid(settings: GridSettings, folder: RunFolder, config_yaml: str, screen
         InterruptedRun: SIGINT or SIGTERM; what was finished is committed.
         TrialError: every training failed.
     """
-    started = time.time()
-    grid = plan_grid(settings)
+    opening = Opening(folder, settings.identity(), config_yaml, screen)
+    wanted = plan_grid(settings)
     info = check_source(settings.data)
-    grid, proxies = plan_proxies(grid, settings, info)
+    grid, proxies = plan_proxies(wanted, settings, info)
     engine = create_engine(settings.engine)  # refuses here what the machine does not have
-    folder.precheck(settings.identity())
+    opening.precheck()
     screen.planned(grid.sentence(), candidate_rows(grid, proxies), proxies.warnings)
-    with Interrupts(screen.interrupted) as stop, screen:
-        with stop.immediate():
-            # a broken picture is found before anything is written
-            data = prepare(settings.data, side=proxies.largest_side, progress=screen.stage)
-        if data.channels != info.channels:  # a colour picture among grey ones that the first look did not meet
-            grid, proxies = plan_proxies(grid, settings, replace(info, channels=data.channels))
-        work = GridWork(settings, grid, proxies, data)
-        with engine, folder.open(settings.identity(), config_yaml) as run:
-            screen.follow(engine)
-            for notice in run.notices:
-                screen.say(notice)
-            guard_data(run.ledger, data)
-            return _run(work, run, engine, stop, screen, started)
+
+    def ready() -> tuple[GridWork, PreparedData]:
+        data = prepare(settings.data, side=proxies.largest_side, progress=screen.stage)
+        # anew, because there may be a colour picture among grey ones that the first look did not meet
+        seen = replace(info, channels=data.channels)
+        return GridWork(settings, *plan_proxies(wanted, settings, seen), data), data
+
+    with opening.open(ready) as (work, run), engine:
+        return _run(work, run, engine)
 
 
-def _run(
-    work: GridWork, run: RunFolder, engine: Engine, stop: Interrupts, screen: Screen, started: float
-) -> dict[str, Any]:
-    """Verify, race and write; `started` is when the command began."""
+def _run(work: GridWork, run: OpenRun, engine: Engine) -> dict[str, Any]:
+    """Verify, train, judge and write."""
     if not run.ledger.is_finished:
         engine.start()  # starts up while this process counts and calibrates
-    with stop.immediate():
-        counted = _counted(work, run.ledger, screen) if work.settings.verify else {}
-        run.write_text("candidates.csv", rows_to_csv(candidate_rows(work.grid, work.proxies, counted)))
-        _estimate(work, engine, run.ledger, screen)
-    open_session(run.ledger, started, engine.slots)
-    evidence = _evidence(work, run.ledger, engine, stop, screen)
-    trained = any(
-        record.started_at is not None and record.started_at >= started for record in evidence.records.values()
-    )
-    sessions = close_session(run.ledger, started, trained=trained)
-    return write_outcome(run, GridOutcome(work, evidence, counted, sessions))
+    with run.stop.immediate():
+        counted = _counted(work, run.ledger, run.screen) if work.settings.verify else {}
+        run.folder.write_text("candidates.csv", rows_to_csv(candidate_rows(work.grid, work.proxies, counted)))
+        run.estimate(
+            list(work.proxies.of.values()),
+            work.recipe,
+            work.data,
+            trainings=work.max_trainings,
+            slots=engine.slots,
+            minutes=work.settings.minutes,
+            smaller=work.smaller(),
+        )
+    run.open_session(engine.slots)
+    evidence = _evidence(work, run, engine)
+    sessions = run.close_session(evidence.records.values())
+    return write_outcome(run.folder, GridOutcome(work, evidence, counted, sessions))
 
 
-def _evidence(work: GridWork, ledger: Ledger, engine: Engine, stop: Interrupts, screen: Screen) -> GridEvidence:
+def _evidence(work: GridWork, run: OpenRun, engine: Engine) -> GridEvidence:
     """Train what the chosen judge asks for."""
+    minutes = work.settings.minutes
     if work.settings.evidence == "race":
-        return RaceEvidence(work, *Racing(work, work.race, engine, ledger, stop, screen, work.settings.minutes).run())
+        racing = Racing(work, work.race, engine, run.ledger, run.stop, run.screen, minutes)
+        return RaceEvidence(work, *racing.run())
     networks = SurfaceWork(work)
-    rounds = SurfaceRounds(networks, engine, ledger, stop, screen, work.settings.minutes)
+    rounds = SurfaceRounds(networks, engine, run.ledger, run.stop, run.screen, minutes)
     return SurfaceEvidence(networks, *rounds.run())
 
 
@@ -123,16 +120,3 @@ def _counted(work: GridWork, ledger: Ledger, screen: Screen) -> dict[str, int]:
         screen.stage("candidates counted with fvcore, equal to the closed form", done, len(todo))
     ledger.set_meta("fvcore_macs", json.dumps(counted))
     return counted
-
-
-def _estimate(work: GridWork, engine: Engine, ledger: Ledger, screen: Screen) -> None:
-    """Say what the training will take, from a short calibration in this process; a continued run knows already."""
-    if ledger.done_keys():
-        return
-    try:
-        seconds = calibrate(list(work.proxies.of.values()), work.recipe, work.data)
-    except TrialError as error:
-        # the trainings themselves will tell, and be recorded; an estimate must not end a run
-        screen.say(f"note: no estimate of the time, because a calibration training {error}")
-        return
-    screen.estimated(seconds, work.max_trainings, engine.slots, work.settings.minutes, work.smaller())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from scalesearch.report.drawing import Drawing
 from scalesearch.report.grid_figures import grid_figures
-from scalesearch.report.page import grid_page
-from scalesearch.report.render import to_pdf, to_png
+from scalesearch.report.grid_page import grid_page
 from scalesearch.store.run_folder import RunFolder
 from scalesearch.studies.grid_outcome import GridOutcome
 
@@ -26,13 +26,9 @@ def write_outcome(run: RunFolder, outcome: GridOutcome) -> dict[str, Any]:
     summary, standings = outcome.summary(), outcome.standings()
     run.write_frame("standings.csv", standings)
     config_yaml = (run.path / "config.yaml").read_text(encoding="utf-8")
-    pictures: dict[str, bytes] = {}
-    for name, (data, figure) in grid_figures(standings, summary).items():
-        pictures[name] = to_png(figure)
-        run.write_frame(f"figures/{name}.csv", data)
-        run.write_bytes(f"figures/{name}.png", pictures[name])
-        run.write_bytes(f"figures/{name}.pdf", to_pdf(figure))
-    run.write_text("report.html", grid_page(summary, standings, pictures, config_yaml))
+    Drawing(
+        grid_figures(standings, summary), lambda pictures: grid_page(summary, standings, pictures, config_yaml)
+    ).write(run)
     run.write_json("summary.json", summary)
     run.finish()
     return summary

@@ -16,12 +16,10 @@ from scalesearch.studies.grid_work import GridWork
 from scalesearch.studies.second_opinion import GridEvidence, second_opinion
 from scalesearch.studies.sessions import Session, slot_utilisation, wall_seconds
 from scalesearch.studies.surface_evidence import SurfaceEvidence
+from scalesearch.studies.trial_rows import record_columns
 from scalesearch.trial import TrialRecord
 
 __all__ = ["GridOutcome"]
-
-_TRIAL_COLUMNS = ("status", "accuracy", "loss", "train_loss", "error", "epochs", "steps", "n_train", "n_val", "device")
-_TIMING_COLUMNS = ("train_seconds", "seconds", "started_at", "finished_at", "worker", "attempt")
 
 
 @dataclass(frozen=True)
@@ -56,18 +54,7 @@ class GridOutcome:
                 "seed": seed,
                 "macs": macs,
                 "objective": self.evidence.values[(fingerprint, seed)],
-                **{name: getattr(record, name) for name in _TRIAL_COLUMNS},
-                "trained_seed": record.seed,
-                "trained_fingerprint": record.fingerprint,
-                "trained_resolution": record.resolution,
-                "trained_macs": record.macs,
-                "trained_fvcore_macs": record.fvcore_macs,
-                "trained_params": record.params,
-                "trained_activations": record.activations,
-                "key": record.key,
-                "recipe": record.recipe,
-                "data": record.data,
-                **{name: getattr(record, name) for name in _TIMING_COLUMNS},
+                **record_columns(record),
             }
             rows.append(row)
         return pd.DataFrame(rows)

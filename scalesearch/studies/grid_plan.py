@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scalesearch.arch.catalog import load_spec
 from scalesearch.arch.cost import cost_of
 from scalesearch.arch.iso_cost import Candidate, Plan, fold, plan_candidates
-from scalesearch.arch.proxy import colliding, proxy_of
+from scalesearch.arch.proxy import colliding
 from scalesearch.arch.rules import rule
 from scalesearch.arch.scaling import Rounding
 from scalesearch.arch.solve import rescale_to
@@ -20,7 +20,7 @@ from scalesearch.errors import SpecError
 from scalesearch.store.run_folder import RunFolder
 from scalesearch.studies.grid_settings import GridSettings
 from scalesearch.studies.proxy_warnings import proxy_warnings
-from scalesearch.studies.trainings import check_pictures, trial_recipe
+from scalesearch.studies.trainings import check_pictures, stand_in, trial_recipe
 from scalesearch.units import format_count
 
 if TYPE_CHECKING:
@@ -117,13 +117,7 @@ def plan_proxies(grid: GridPlan, settings: GridSettings, info: SourceInfo) -> tu
     check_pictures(settings.proxy, settings.recipe, info)
 
     def shrink(spec: NetSpec) -> NetSpec:
-        return proxy_of(
-            spec,
-            baseline_resolution=grid.baseline.resolution,
-            settings=settings.proxy,
-            num_classes=len(info.class_names),
-            in_channels=info.channels,
-        )
+        return stand_in(spec, settings.proxy, info, grid.baseline.resolution)
 
     shrunk, possible = _shrunk(grid.plan, shrink)
     folded = fold(possible, colliding([shrunk[candidate.fingerprint] for candidate in possible.kept]))

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from scalesearch.analysis.evidence import Verdict, judge
-from scalesearch.errors import TrialError
 from scalesearch.search.race import Race, Standing
 from scalesearch.studies.racing import RaceWork, Unit
+from scalesearch.studies.trial_rows import all_failed
 from scalesearch.trial import TrialRecord
 
 __all__ = ["RaceEvidence"]
@@ -55,8 +55,7 @@ class RaceEvidence:
             TrialError: every training failed.
         """
         if all(value is None for value in self.values.values()):
-            errors = {record.error for record in self.records.values()}
-            raise TrialError(f"every training failed: {'; '.join(sorted(filter(None, errors)))[:300]}")
+            raise all_failed(self.records.values())
         return self._judged({unit: value for unit, value in self.values.items() if unit[0] not in self.failed})
 
     @cached_property

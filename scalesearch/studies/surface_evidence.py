@@ -12,11 +12,11 @@ import pandas as pd
 from scalesearch.analysis.evidence import Verdict, judge
 from scalesearch.analysis.regression import LACK_OF_FIT
 from scalesearch.analysis.surface import SurfaceVerdict
-from scalesearch.errors import TrialError
 from scalesearch.search.race import Standing
 from scalesearch.studies.racing import Unit
 from scalesearch.studies.surface_rounds import judged
 from scalesearch.studies.surface_work import SurfaceWork
+from scalesearch.studies.trial_rows import all_failed
 from scalesearch.trial import TrialRecord
 
 __all__ = ["SurfaceEvidence", "raced"]
@@ -64,8 +64,7 @@ class SurfaceEvidence:
         """
         surface = judged(self.work, self.records)
         if surface is None:
-            errors = {record.error for record in self.records.values()}
-            raise TrialError(f"every training failed: {'; '.join(sorted(filter(None, errors)))[:300]}")
+            raise all_failed(self.records.values())
         return surface
 
     @cached_property

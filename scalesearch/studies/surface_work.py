@@ -17,13 +17,13 @@ from typing import Any, Final
 import pandas as pd
 
 from scalesearch.arch.cost import cost_of
-from scalesearch.arch.proxy import proxy_of
 from scalesearch.arch.scaling import Multipliers
 from scalesearch.arch.solve import scaled_by
 from scalesearch.arch.spec import NetSpec
 from scalesearch.errors import SpecError
 from scalesearch.studies.grid_work import GridWork
 from scalesearch.studies.racing import RaceWork, Unit
+from scalesearch.studies.trainings import stand_in
 from scalesearch.trial import TrialRecord, TrialRequest
 
 __all__ = ["SurfaceWork"]
@@ -145,13 +145,7 @@ class SurfaceWork(RaceWork):
         """As for candidates; None where it cannot exist, or needs larger pictures than were prepared."""
         grid = self.grid
         try:
-            proxy = proxy_of(
-                full,
-                baseline_resolution=grid.grid.baseline.resolution,
-                settings=grid.settings.proxy,
-                num_classes=len(grid.data.class_names),
-                in_channels=grid.data.channels,
-            )
+            proxy = stand_in(full, grid.settings.proxy, grid.data, grid.grid.baseline.resolution)
         except SpecError:
             return None
         return proxy if proxy.resolution <= grid.proxies.largest_side else None

@@ -13,11 +13,10 @@ from scalesearch.arch.spec import NetSpec
 from scalesearch.data.prepare import check_source, prepare
 from scalesearch.data.prepared import PreparedData
 from scalesearch.data.shards import Shards
-from scalesearch.engine.interrupts import Interrupts
 from scalesearch.report.screen import Screen
 from scalesearch.store.run_folder import SUMMARY_FILE, RunFolder
 from scalesearch.store.run_list import read_summary
-from scalesearch.studies.guards import guard_data
+from scalesearch.studies.opening import Opening, OpenRun
 from scalesearch.studies.train_files import write_trained
 from scalesearch.studies.train_plan import StartingWeights, sentence_of, starting_weights, trained_spec
 from scalesearch.studies.train_progress import TrainProgress
@@ -55,31 +54,29 @@ def run_train(settings: TrainSettings, folder: RunFolder, config_yaml: str, scre
     spec = trained_spec(settings, num_classes=len(info.class_names), channels=info.channels)
     stages_of(settings.recipe, resolution=spec.resolution, dropout=spec.dropout, total_stride=spec.total_stride)
     start = starting_weights(settings.init, spec)
-    identity = settings.identity()
+    opening = Opening(folder, settings.identity(), config_yaml, screen)
     if settings.tensorboard:
         TensorBoardLog.check()
-    folder.precheck(identity)
+    opening.precheck()
     saved = CheckpointFolder(folder.path / CHECKPOINTS).last()  # a broken one is refused before anything is written
     screen.say(sentence_of(spec, settings, start, info.name))
-    with Interrupts(screen.interrupted) as stop, screen:
-        with stop.immediate():
-            data = (
-                prepare(settings.data, side=spec.resolution, progress=screen.stage)
-                if shards is None
-                else shards.described(spec.resolution)
-            )
-        with folder.open(identity, config_yaml) as run:
-            for notice in run.notices:
-                screen.say(notice)
-            guard_data(run.ledger, data)
-            finished = read_summary(run.path) if run.ledger.is_finished else None
-            if finished is not None:  # the test part is looked at once
-                screen.say(f"finished already: {run.path / SUMMARY_FILE}")
-                return finished
-            work = _Work(settings, spec.with_(in_channels=data.channels), data, start, run, stop, screen)
-            work.train(() if saved is None else saved_rows(saved))
-            with stop.immediate():
-                return write_trained(run, settings, work.spec, data, run.path / CHECKPOINTS, screen)
+
+    def ready() -> tuple[PreparedData, PreparedData]:
+        if shards is not None:
+            data = shards.described(spec.resolution)
+        else:
+            data = prepare(settings.data, side=spec.resolution, progress=screen.stage)
+        return data, data
+
+    with opening.open(ready) as (data, run):
+        finished = read_summary(run.folder.path) if run.ledger.is_finished else None
+        if finished is not None:  # the test part is looked at once
+            screen.say(f"finished already: {run.folder.path / SUMMARY_FILE}")
+            return finished
+        work = _Work(settings, spec.with_(in_channels=data.channels), data, start, run)
+        work.train(() if saved is None else saved_rows(saved))
+        with run.stop.immediate():
+            return write_trained(run.folder, settings, work.spec, data, run.folder.path / CHECKPOINTS, screen)
 
 
 @dataclass(frozen=True)
@@ -90,9 +87,7 @@ class _Work:
     spec: NetSpec
     data: PreparedData
     start: StartingWeights | None
-    run: RunFolder
-    stop: Interrupts
-    screen: Screen
+    run: OpenRun
 
     @property
     def job(self) -> LongJob:
@@ -110,10 +105,10 @@ class _Work:
     def train(self, rows: tuple[Any, ...]) -> None:
         """Train what is left, in this process or with several workers."""
         settings = self.settings
-        checkpoints = CheckpointFolder(self.run.path / CHECKPOINTS, settings.keep)
-        log = TensorBoardLog(self.run.path / "tensorboard", len(rows)) if settings.tensorboard else None
+        checkpoints = CheckpointFolder(self.run.folder.path / CHECKPOINTS, settings.keep)
+        log = TensorBoardLog(self.run.folder.path / "tensorboard", len(rows)) if settings.tensorboard else None
         with closing(log) if log is not None else nullcontext():
-            progress = TrainProgress(self.run, self.screen, settings.recipe.epochs, rows, log)
+            progress = TrainProgress(self.run.folder, self.run.screen, settings.recipe.epochs, rows, log)
             if settings.workers > 1:
                 from scalesearch.engine.ray_train import train_with_ray
 
@@ -124,10 +119,10 @@ class _Work:
                     workers=settings.workers,
                     max_failures=settings.max_failures,
                     watcher=progress,
-                    stop=self.stop,
-                    say=self.screen.say,
+                    stop=self.run.stop,
+                    say=self.run.screen.say,
                 )
                 return
-            with self.stop.immediate():
+            with self.run.stop.immediate():
                 supply = open_supply(self.data, settings.recipe, self.spec.resolution)
-            train_long(self.job, supply, checkpoints, watcher=progress, breakable=self.stop.immediate)
+            train_long(self.job, supply, checkpoints, watcher=progress, breakable=self.run.stop.immediate)

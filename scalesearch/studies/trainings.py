@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from scalesearch.arch.proxy import ProxySettings
+from scalesearch.arch.proxy import ProxySettings, proxy_of
+from scalesearch.arch.spec import NetSpec
+from scalesearch.data.prepared import PreparedData
 from scalesearch.errors import DataError
 from scalesearch.train.recipe import Recipe
 
 if TYPE_CHECKING:
     from scalesearch.data.prepare import SourceInfo
 
-__all__ = ["check_pictures", "enlarged", "few_steps", "trial_recipe"]
+__all__ = ["check_pictures", "enlarged", "few_steps", "stand_in", "trial_recipe"]
 
 _STEPS: Final = 100  # fewer optimiser steps than this teach a fresh network next to nothing (docs/recipe.md)
 
@@ -23,6 +25,23 @@ def trial_recipe(proxy: ProxySettings, recipe: Recipe, n_train: int) -> Recipe:
     pictures = round(proxy.data_fraction * n_train)
     at_most = recipe.train_images or pictures
     return replace(recipe, epochs=proxy.epochs, train_images=max(1, min(pictures, at_most)))
+
+
+def stand_in(
+    spec: NetSpec, proxy: ProxySettings, pictures: SourceInfo | PreparedData, baseline_resolution: int
+) -> NetSpec:
+    """The proxy of a network for these pictures; `baseline_resolution` (px, full size) becomes the proxy's.
+
+    Raises:
+        SpecError: it would be smaller than its total stride.
+    """
+    return proxy_of(
+        spec,
+        baseline_resolution=baseline_resolution,
+        settings=proxy,
+        num_classes=len(pictures.class_names),
+        in_channels=pictures.channels,
+    )
 
 
 def check_pictures(proxy: ProxySettings, recipe: Recipe, info: SourceInfo) -> None:

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from grid_tables import BASELINE_MACS, row, standings
 
-from scalesearch.report.accuracy import accuracy_data, accuracy_title, count_ticks, draw_accuracy
+from scalesearch.report.accuracy import accuracy_data, accuracy_title, draw_accuracy
+from scalesearch.report.scales import count_ticks
 
 
 def data(frame=None, **options):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from axes_made import usual
-from test_page import PNG, Reader
+from test_grid_page import PNG, Reader
 
 from scalesearch.report.axes_page import axes_page
 from scalesearch.report.page_parts import as_sentence

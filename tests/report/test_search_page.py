@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from search_made import entries, few, finalists, summary
-from test_page import PNG, Reader
+from test_grid_page import PNG, Reader
 
 from scalesearch.errors import UnknownNameError
 from scalesearch.report.metrics import budget_words, metric_of

@@ -24,8 +24,8 @@ from scalesearch.data.settings import DataSettings
 from scalesearch.engine.base import Engine
 from scalesearch.engine.interrupts import Interrupts
 from scalesearch.errors import DataError, EngineError, RunFolderError, TrialError, UnknownNameError
+from scalesearch.report.grid_page import grid_page
 from scalesearch.report.opinion_words import second_opinion_words
-from scalesearch.report.page import grid_page
 from scalesearch.report.screen import LineScreen
 from scalesearch.search.race_settings import RaceSettings
 from scalesearch.store.ledger import Ledger

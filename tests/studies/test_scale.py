@@ -253,7 +253,7 @@ def test_runs_that_no_family_can_start_from(run: Run, tmp_path: Path) -> None:
     with RunFolder.plan(runs, "axes", "a").open({}, "{}\n") as folder:
         folder.finish()
     for arguments, words in (
-        (["grid/half"], "--from takes a finished run"),
+        (["grid/half"], "a run must be finished"),
         (["axes/a"], "--from takes a grid or a search"),
         (["grid/done", "--rule", "fast"], "brings its winner's coefficients"),
         (["grid/done", "--alpha", "1.1", "--beta", "1.1", "--gamma", "1.1"], "brings its winner's coefficients"),

@@ -10,7 +10,7 @@ function order(table, column, words, falling) {
   const key = (row) => row.cells[column].textContent.trim();
   const compare = (one, other) => {
     const a = key(one), b = key(other);
-    if (words) return (falling ? -1 : 1) * a.localeCompare(b);
+    if (words) return (falling ? -1 : 1) * a.localeCompare(b, undefined, { numeric: true });
     const x = number(a), y = number(b);
     if (isNaN(x) || isNaN(y)) return isNaN(x) - isNaN(y);
     return falling ? y - x : x - y;

@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
 
 from scalesearch.report.marks import coefficients_text, mark_of
 from scalesearch.report.opinion_words import judge_words
-from scalesearch.units import format_count, format_seconds
+from scalesearch.report.page_cells import (
+    EVIDENCE_HEADS,
+    MISSING,
+    Table,
+    adjusted_objective,
+    count_cell,
+    evidence_cells,
+    number_cell,
+    text_cell,
+)
+from scalesearch.report.page_facts import baseline_fact, data_fact, objective_formula, time_fact
+from scalesearch.units import format_count
 
 __all__ = [
-    "EVIDENCE_HEADS",
-    "MISSING",
-    "Table",
     "candidates_table",
-    "count_cell",
-    "evidence_cells",
     "facts",
     "family_table",
     "folded_words",
     "leaders_table",
-    "number_cell",
     "proxy_words",
     "region_words",
-    "text_cell",
 ]
 
-MISSING: Final = "–"
 _MOST_LEADERS: Final = 12
-EVIDENCE_HEADS: Final = ("accuracy", "95 % interval", "objective", "P(best)", "seeds")
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Text cells: `heads` over `rows`, each row with the name of its mark ("" for none).
-
-    The first `left` columns and the last `left_last` are words, the others numbers. `note` stands below.
-    """
-
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-    left: int = 0
-    left_last: int = 0
-    note: str = ""
 
 
 def leaders_table(summary: Mapping[str, Any]) -> Table:
@@ -79,7 +65,7 @@ def candidates_table(standings: pd.DataFrame) -> Table:
         why = text_cell(row["why"])
         for fingerprint, coefficients in words.items():
             why = why.replace(fingerprint, coefficients)
-        mark = mark_of(outcome, number_cell(_adjusted(row)))
+        mark = mark_of(outcome, number_cell(adjusted_objective(row)))
         counts = (count_cell(row["params"]), count_cell(row["fvcore_macs"]), f"{row['nominal_product']:.2f}")
         rule = text_cell(row["rule"]).replace("+", ", ")
         cells = (str(position), outcome, rule, *_coefficients(row), *_cost(row), *evidence_cells(row), *counts, why)
@@ -120,46 +106,24 @@ def family_table(preview: Sequence[Mapping[str, Any]]) -> Table:
 
 def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The settings that matter and what the run took, as (name, value)."""
-    baseline, data = summary["baseline"], summary["data"]
-    origin = f", rescaled from {baseline['rescaled_from']}" if baseline["rescaled_from"] else ""
     tolerance = summary.get("tolerance")
     within = f" within {100 * tolerance:g} %" if tolerance is not None and summary["constraint"] == "realised" else ""
     counted = "counted after rounding" if summary["constraint"] == "realised" else "nominal, before rounding"
     failed = f", {summary['n_failed']} failed" if summary["n_failed"] else ""
-    busy = summary["slot_utilisation"]
-    slots = f" on {summary['slots']} slot{'' if summary['slots'] == 1 else 's'}" if summary["slots"] else ""
+    target = format_count(summary["ratio"] * summary["target_macs"])
     return [
         ("Budget of the baseline", f"{format_count(summary['target_macs'])} multiply-adds"),
-        (
-            "Baseline",
-            f"{baseline['name']}{origin}: {format_count(baseline['macs'])} multiply-adds, "
-            f"{format_count(baseline['params'])} parameters, {baseline['resolution']} px",
-        ),
+        baseline_fact(summary["baseline"]),
         ("Cost of the candidates", f"{summary['ratio']:g} times the baseline{within}, {counted}"),
         ("Depth rounding", str(summary["depth_rounding"]).replace("_", " ")),
         ("Candidates", f"{summary['n_candidates']} trained, from {summary['n_lattice']} lattice points and the rules"),
         ("Trainings", f"{summary['n_trials']}{failed}"),
         ("Judged by", judge_words(summary)),
         ("Spread between seeds", MISSING if summary["seed_sd"] is None else f"{summary['seed_sd']:.4f} (objective)"),
-        ("Objective", _objective_words(summary)),
-        (
-            "Data",
-            f"{data['name']}: {data['classes']} classes, {data['n_train']:,} pictures to train on and "
-            f"{data['n_val']:,} to choose by",
-        ),
-        (
-            "Time",
-            f"{format_seconds(summary['wall_seconds'])}{slots}"
-            + ("" if busy is None else f", busy {100 * busy:.0f} % of it"),
-        ),
+        ("Objective", objective_formula(summary["objective"], target, "MACs")),
+        data_fact(summary["data"]),
+        time_fact(summary),
     ]
-
-
-def _objective_words(summary: Mapping[str, Any]) -> str:
-    below, above = summary["objective"]["below"], summary["objective"]["above"]
-    target = format_count(summary["ratio"] * summary["target_macs"])
-    exponent = f"{below:g}" if below == above else f"{below:g} up to {target} and {above:g} beyond it"
-    return f"accuracy × (MACs / {target})^w, w = {exponent}".replace("-", "−")
 
 
 def proxy_words(summary: Mapping[str, Any]) -> str:
@@ -209,36 +173,3 @@ def _coefficients(row: Mapping[str, Any] | pd.Series[Any]) -> tuple[str, ...]:
 
 def _cost(row: Mapping[str, Any] | pd.Series[Any]) -> tuple[str, ...]:
     return str(row["resolution"]), count_cell(row["macs"]), f"{row['realised_ratio']:.3f}×"
-
-
-def evidence_cells(row: Mapping[str, Any] | pd.Series[Any]) -> tuple[str, ...]:
-    """What stands below `EVIDENCE_HEADS`."""
-    accuracy, low, high = (number_cell(row[name]) for name in ("accuracy_mean", "accuracy_low", "accuracy_high"))
-    objective, p_best = number_cell(_adjusted(row)), number_cell(row["p_best"])
-    return (
-        MISSING if math.isnan(accuracy) else f"{100 * accuracy:.1f} %",
-        MISSING if math.isnan(low) else f"{100 * low:.1f} – {100 * high:.1f} %",
-        MISSING if math.isnan(objective) else f"{objective:.4f}",
-        MISSING if math.isnan(p_best) else "< 0.01" if p_best < 0.01 else f"{p_best:.2f}",
-        str(row["seeds"]),
-    )
-
-
-def _adjusted(row: Mapping[str, Any] | pd.Series[Any]) -> Any:
-    return row["objective_adjusted"] if "objective_adjusted" in row else row["objective"]
-
-
-def number_cell(value: Any) -> float:
-    """A number that may be missing; NaN then."""
-    return math.nan if value is None else float(value)
-
-
-def count_cell(value: Any) -> str:
-    """A count that may be missing."""
-    number = number_cell(value)
-    return MISSING if math.isnan(number) else format_count(number)
-
-
-def text_cell(value: Any) -> str:
-    """An empty cell of a table that was read again is NaN."""
-    return "" if value is None or value != value else str(value)

@@ -1,4 +1,4 @@
-"""A run as one HTML page that needs nothing else: no network, no scripts, pictures inside."""
+"""A grid as one HTML page that needs nothing else: no network, pictures inside, one script for sorting."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from scalesearch.report.opinion_words import likely_words, second_opinion_words, standings_words
-from scalesearch.report.page_parts import as_sentence, data_uri, render_page, settings_text
-from scalesearch.report.page_tables import (
+from scalesearch.report.grid_tables import (
     candidates_table,
     facts,
     family_table,
@@ -18,6 +16,8 @@ from scalesearch.report.page_tables import (
     proxy_words,
     region_words,
 )
+from scalesearch.report.opinion_words import likely_words, second_opinion_words, standings_words
+from scalesearch.report.page_parts import as_sentence, study_page
 from scalesearch.units import format_count
 
 __all__ = ["grid_page"]
@@ -40,45 +40,42 @@ _RANKED_BY_LAW: Final = (
 
 
 def grid_page(
-    summary: Mapping[str, Any], standings: pd.DataFrame, figures: Mapping[str, bytes], config_yaml: str
+    summary: Mapping[str, Any], standings: pd.DataFrame, pictures: Mapping[str, bytes], config_yaml: str
 ) -> str:
     """The page of a grid.
 
     Args:
         summary: what summary.json holds.
         standings: one row per trained candidate, best first.
-        figures: PNG bytes by name, shown in this order.
+        pictures: PNG bytes by name, shown in this order.
         config_yaml: the settings that repeat the run; the page shows only the last part of each path in them.
     """
-    return render_page(
+    return study_page(
         "grid.html",
+        summary,
+        pictures,
+        config_yaml,
         title=f"Scaling grid: {summary['baseline']['name']} at {format_count(summary['target_macs'])}",
-        sentence=as_sentence(str(summary["sentence"]), summary["winner"]["rules"]),
         enough=summary["enough_evidence"],
+        captions=_captions(summary, standings),
         leaders=leaders_table(summary),
         region=region_words(summary["winner"]),
         folded=folded_words(summary["winner"]),
         opinions=[as_sentence(line) for line in (second_opinion_words(summary), likely_words(summary)) if line],
         standings=standings_words(summary),
-        figures=[(name, data_uri(png), _caption(name, summary, standings)) for name, png in figures.items()],
         candidates=candidates_table(standings),
         family=family_table(summary["phi_preview"]),
         ratio=f"{summary['ratio']:g}",
         facts=facts(summary),
         proxy=proxy_words(summary),
-        warnings=[as_sentence(warning) for warning in summary["warnings"]],
-        config=settings_text(config_yaml),
     )
 
 
-def _caption(name: str, summary: Mapping[str, Any], standings: pd.DataFrame) -> str:
-    words = _CAPTIONS.get(name, "")
-    if name == "ranking" and summary.get("evidence") == "surface":
-        return _RANKED_BY_LAW
-    if name != "landscape":
-        return words
+def _captions(summary: Mapping[str, Any], standings: pd.DataFrame) -> dict[str, str]:
     low, high = standings["realised_ratio"].min(), standings["realised_ratio"].max()
     cost = f"{low:.2f} to {high:.2f} times the baseline"
+    costs = f"The constraint is nominal, so that candidates really cost {cost}."
     if summary["constraint"] == "realised":
-        return f"Every candidate costs about the same, {cost}. {words}"
-    return f"The constraint is nominal, so that candidates really cost {cost}. {words}"
+        costs = f"Every candidate costs about the same, {cost}."
+    ranked = {"ranking": _RANKED_BY_LAW} if summary.get("evidence") == "surface" else {}
+    return {**_CAPTIONS, "landscape": f"{costs} {_CAPTIONS['landscape']}", **ranked}

@@ -4,7 +4,9 @@
 
 The run is a real search of so many trials over a made table of NAS-Bench-Macro's networks (accuracies of a known law;
 nothing is trained), reported by `scalesearch report` as a user calls it, start-up included. The rows are those of
-studies with known laws and the noise of short trainings. No other tool makes such a page, so there is no peer.
+studies with known laws and the noise of short trainings. Every call uses one thread: "CPU s" is what it computes,
+whatever else the machine does, and "s" is what passes on the clock meanwhile. No other tool makes such a page, so there
+is no peer.
 """
 
 from __future__ import annotations
@@ -69,13 +71,13 @@ def report_rows(trials: int, repeats: int) -> Iterator[Row]:
         pages = {"report.html": [str(run)], "two.html": [str(run), str(run), "--out", str(run / "two.html")]}
         for page, arguments in pages.items():
             of = f"report of a run of {done:,} trials" if page == "report.html" else f"two runs of {done:,} trials"
-            spent = median(lambda given=arguments: report(command, given), repeats)
-            yield figure(of, spent, unit="s", repetitions=repeats)
+            yield from timed(of, lambda given=arguments: report(command, given), repeats)
             yield figure(f"{of}: page", (run / page).stat().st_size / 1e6, unit="MB", repetitions=1)
 
 
 def report(command: list[str], arguments: list[str]) -> None:
-    subprocess.run([*command, "report", *arguments], check=True, stdout=subprocess.DEVNULL, env={**os.environ})
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    subprocess.run([*command, "report", *arguments], check=True, stdout=subprocess.DEVNULL, env=os.environ | one_thread)
 
 
 def analysis_rows(n: int, repeats: int) -> Iterator[Row]:
@@ -87,25 +89,20 @@ def analysis_rows(n: int, repeats: int) -> Iterator[Row]:
         "joint law": lambda: joint_law_of(seen, 0.95),
         "intervals of every network": lambda: judge(contest(seen), n_bootstrap=1),
     }
-    total = 0.0
+    yield from timed(f"analysis of {len(seen):,} rows, axes: all of it", lambda: [call() for call in axes.values()], 1)
     for name, call in axes.items():
-        spent = median(call, repeats)
-        total += spent
-        yield figure(f"analysis of {len(seen):,} rows, axes: {name}", spent, unit="s", repetitions=repeats)
-    yield figure(f"analysis of {len(seen):,} rows, axes: all of it", total, unit="s", repetitions=repeats)
+        yield from timed(f"analysis of {len(seen):,} rows, axes: {name}", call, repeats)
     raced = contest(seen)
     candidates = seen.drop_duplicates("network").assign(candidate=lambda table: table["network"])
     pooled = seen.assign(candidate=seen["network"])
-    scores = pd.DataFrame({"proxy": np.random.default_rng(0).random(n)}).assign(full=lambda t: t["proxy"] ** 2)
+    scores = pd.DataFrame({"proxy": np.random.default_rng(0).random(200)}).assign(full=lambda t: t["proxy"] ** 2)
     others: dict[str, Callable[[], object]] = {
-        "race (judge)": lambda: judge(raced),
-        "one law over all of them (judge_surface)": lambda: judge_surface(pooled, candidates),
+        f"analysis of {len(seen):,} rows, grid: race": lambda: judge(raced),
+        f"analysis of {len(seen):,} rows, grid: one law over all of them": lambda: judge_surface(pooled, candidates),
+        "rank agreement of 200 networks": lambda: rank_agreement(scores),
     }
     for name, call in others.items():
-        yield figure(f"analysis of {n:,} rows, grid: {name}", median(call, repeats), unit="s", repetitions=repeats)
-    few = scores.head(200)
-    spent = median(lambda: rank_agreement(few), repeats)
-    yield figure("rank agreement of 200 networks", spent, unit="s", repetitions=repeats)
+        yield from timed(name, call, repeats)
 
 
 def observations(n: int) -> pd.DataFrame:
@@ -153,14 +150,21 @@ def write_table(path: Path) -> None:
             writer.writerow(["".join(map(str, point)), *found, cost.params, cost.macs])
 
 
-def median(call: Callable[[], object], repeats: int) -> float:
-    """Seconds."""
+def timed(name: str, call: Callable[[], object], repeats: int) -> Iterator[Row]:
+    """Medians of what a call and its child processes compute, and of what passes on the clock."""
     spent = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        wall, used = time.perf_counter(), cpu_seconds()
         call()
-        spent.append(time.perf_counter() - start)
-    return statistics.median(spent)
+        spent.append((cpu_seconds() - used, time.perf_counter() - wall))
+    for unit, seconds in zip(("CPU s", "s"), zip(*spent, strict=True), strict=True):
+        yield figure(name, statistics.median(seconds), unit=unit, repetitions=repeats)
+
+
+def cpu_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    own = os.times()
+    return own.user + own.system + own.children_user + own.children_system
 
 
 if __name__ == "__main__":

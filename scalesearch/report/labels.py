@@ -115,23 +115,20 @@ def _cost(boxes: Floats, at: Floats, taken: Floats, lines: Floats) -> Floats:
     """Cost (n,) of each place: covering a point or a text is worst, then lines across other things."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     own = np.hstack([np.broadcast_to(at, middle.shape), middle])
-    # the line may leave its own point
-    others = taken[~_inside(at[None], taken)[0]]
-    crossed = _inside(_along(own, 24), others).any(axis=1).sum(axis=1)
-    under = _inside(_along(lines, 64), boxes).any(axis=1).sum(axis=0)
+    is_own = _crossing(np.hstack([at, at])[None], taken)[0]
+    crossed = _crossing(own, taken[~is_own]).sum(axis=1)  # the line may leave its own point
+    under = _crossing(lines, boxes).sum(axis=0)
     return np.asarray(1e3 * _covered(boxes, taken) + 200.0 * crossed + 40.0 * under, dtype=np.float64)
 
 
-def _along(lines: Floats, n: int) -> Floats:
-    """`n` points along each line: (k, 4) to (k, n, 2)."""
-    t = np.linspace(0, 1, n)[None, :, None]
-    return np.asarray(lines[:, None, :2] * (1 - t) + lines[:, None, 2:] * t, dtype=np.float64)
-
-
-def _inside(points: Floats, boxes: Floats) -> Flags:
-    """Which points (..., 2) lie in which boxes (m, 4): (..., m)."""
-    at = points[..., None, :]
-    return np.asarray(((at >= boxes[:, :2]) & (at <= boxes[:, 2:])).all(axis=-1), dtype=np.bool_)
+def _crossing(lines: Floats, boxes: Floats) -> Flags:
+    """Which lines (k, 4) meet which boxes (m, 4): (k, m), by the slab method (Kay and Kajiya 1986)."""
+    start, step = lines[:, None, :2], lines[:, None, 2:] - lines[:, None, :2]
+    step = np.where(np.abs(step) < 1e-9, 1e-9, step)
+    # shares of the line at which it reaches the two sides of a box, in x and in y
+    one, other = (boxes[None, :, :2] - start) / step, (boxes[None, :, 2:] - start) / step
+    enter, leave = np.minimum(one, other).max(axis=2), np.maximum(one, other).min(axis=2)
+    return np.asarray((enter <= leave) & (leave >= 0) & (enter <= 1), dtype=np.bool_)
 
 
 def _write(axes: Axes, label: Label, offset: Floats, size: float, *, with_line: bool) -> Annotation:

@@ -2,10 +2,12 @@
 
 import itertools
 
+import numpy as np
+import pytest
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from scalesearch.report.labels import Label, place_labels
+from scalesearch.report.labels import Label, _crossing, place_labels
 from scalesearch.report.render import new_figure, style
 
 
@@ -42,3 +44,21 @@ def test_nearest_place_needs_no_line():
 def test_text_too_large_for_any_place_is_still_written():
     _, found, _ = placed([(0.5, 0.5)], ["wide " * 60])
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "crosses"),
+    [
+        ((0, 0, 4, 4), True),
+        ((2, 0, 2, 4), True),  # upright
+        ((0, 2, 4, 2), True),
+        ((2, 2, 2, 2), True),  # a point inside
+        ((0, 0, 0.9, 0.9), False),  # ends before it
+        ((0, 2.5, 1.5, 4), False),  # past a corner
+        ((0, 0, 0, 4), False),
+        ((4, 4, 3.1, 3.1), False),
+        ((2, 2, 9, 9), True),  # begins inside
+    ],
+)
+def test_lines_that_meet_a_box(line, crosses):
+    assert _crossing(np.array([line], dtype=float), np.array([[1.0, 1.0, 3.0, 3.0]])).tolist() == [[crosses]]

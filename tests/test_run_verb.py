@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import scalesearch as ss
 from scalesearch.cli import main
+from scalesearch.emit.weights import save_weights
 
 TINY = ["debug=tiny", "data=synthetic", "data.size=300", "data.side=24", "proxy.data_fraction=0.3", "engine=serial"]
 SMALL = ["axes.curves.ratios=[0.71,1.0,2.0]", "search.trials=3", "search.race.max_trainings=6", "formats=[torch,timm]"]
@@ -63,6 +65,28 @@ def test_emit_writes_a_family_and_refuses_strange_folders(tmp_path: Path, capsys
     (out / "mine.txt").write_text("mine")
     cli("emit", "scale/f", "--runs-dir", str(tmp_path / "runs"), "--out", str(out), code=2)
     assert (out / "mine.txt").read_text() == "mine"
+
+
+def test_weights_of_another_network_are_refused_by_the_first_tensor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ss.scale_net(ss.load_spec("mobilenet_v2"), width=0.25, resolution=64)
+    others = {"classes": small.with_(num_classes=7), "wider": small.with_(head_width=72), "small": small}
+    for name, spec in others.items():
+        Path(f"{name}.json").write_text(spec.with_(name=name).to_json())
+        save_weights(ss.build_net(spec), Path(f"{name}.safetensors"))
+    before = sorted(tmp_path.iterdir())
+    for weights, said in (
+        ("classes", "7 classes instead of 1000'; set num_classes=7"),
+        ("wider", f"head.conv.weight of shape (72, {small.widths[-1]}, 1, 1) instead of"),
+    ):
+        cli("emit", "small.json", "--out", "out", "--weights", f"{weights}.safetensors", code=2)
+        error = capsys.readouterr().err
+        assert f"error: {weights}.safetensors must hold the weights of small, got" in error
+        assert said in error
+        assert error.count("\n") == 1
+        assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize(

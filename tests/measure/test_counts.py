@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from strategies import net_specs
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from scalesearch.arch.catalog import catalog_spec
 from scalesearch.arch.cost import cost_of
@@ -51,6 +52,19 @@ def test_the_whole_catalog_counts_as_published(name: str) -> None:
     counts = verify(spec)
     assert (counts.params, counts.macs) == (params, macs)
     assert activations is None or counts.activations == activations
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_l2"])
+def test_torch_counts_two_per_multiply_add_at_full_size_without_memory(name: str) -> None:
+    """FlopCounterMode on the meta device, where fvcore cannot trace; it counts convolutions and linear layers alone."""
+    params, macs, _ = GOLDEN[name]
+    spec = catalog_spec(name)
+    with torch.device("meta"):
+        net, pictures = build_net(spec).eval(), torch.empty(1, 3, spec.resolution, spec.resolution)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(pictures)
+    assert counter.get_total_flops() == 2 * macs
+    assert sum(parameter.numel() for parameter in net.parameters()) == params
 
 
 @pytest.mark.parametrize(

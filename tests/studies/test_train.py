@@ -158,16 +158,20 @@ def test_resume_refuses_what_changes_the_result(run: Run) -> None:
     assert "settings that change no result" in err
 
 
-@pytest.mark.parametrize("damage", ["flipped", "torn", "empty"])
+@pytest.mark.parametrize("damage", ["flipped", "torn", "empty", "foreign"])
 def test_broken_checkpoints_are_refused(run: Run, damage: str) -> None:
     process = in_a_process("train", "net.json", *DATA, "--epochs", "60", "--name", "b")
     wait_for_epoch(process, 1)
     process.kill()
     process.communicate()
     path = Path("runs/train/b/checkpoints/last.pt")
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 4
-    path.write_bytes({"flipped": bytes(content), "torn": bytes(content[:999]), "empty": b""}[damage])
+    if damage == "foreign":
+        assert run("train", "net.json", *DATA, "--epochs", "1", "seed=7", "--name", "other")[0] == 0
+        path.write_bytes(Path("runs/train/other/checkpoints/last.pt").read_bytes())
+    else:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 4
+        path.write_bytes({"flipped": bytes(content), "torn": bytes(content[:999]), "empty": b""}[damage])
     others = {
         file: file.read_bytes()
         for file in Path("runs/train/b").rglob("*")
@@ -175,8 +179,10 @@ def test_broken_checkpoints_are_refused(run: Run, damage: str) -> None:
     }
     code, _, err = run("resume", "runs/train/b")
     assert code == 2
-    assert f"checkpoint {path.absolute()} must be whole" in err
-    assert err.count("\n") == 1
+    whole = f"checkpoint {path.absolute()} must be whole"
+    assert ("goes on from a checkpoint of its own (identity" if damage == "foreign" else whole) in err
+    assert "error: " in err.splitlines()[-1]
+    assert damage == "foreign" or err.count("\n") == 1
     assert {file: file.read_bytes() for file in others} == others
 
 

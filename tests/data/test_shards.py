@@ -1,6 +1,7 @@
 """Shards: what is written is read, in any order and bounded memory, and what is broken is named."""
 
 import io
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ from PIL import Image
 from scalesearch.data.npz_jpeg import open_npz_jpeg
 from scalesearch.data.prepare import prepare
 from scalesearch.data.settings import DataSettings
+from scalesearch.data.shard_source import shard_source
 from scalesearch.data.shards import Shards, write_shards
 from scalesearch.data.source import EncodedPictures
 from scalesearch.data.splits import split_of
 from scalesearch.data.synthetic import gratings
-from scalesearch.errors import DataError
+from scalesearch.errors import DataError, RunFolderError
 from scalesearch.train.long_recipe import LongRecipe
 from scalesearch.train.shard_supply import ShardSupply, open_supply
 from scalesearch.train.supply import MemorySupply
@@ -98,3 +100,27 @@ def test_broken_shards_are_named(shards: Shards, tmp_path: Path) -> None:
         Shards.open(shards.folder)
     with pytest.raises(DataError, match=r"must hold a whole shards\.json"):
         Shards.open(tmp_path / "absent")
+
+
+def test_a_source_becomes_shards_in_one_step(npz: DataSettings, shards: Shards, tmp_path: Path) -> None:
+    made = shard_source(npz, tmp_path / "made", pictures_per_shard=16)
+    assert made.parts == shards.parts, "what was written by hand"
+    assert (made.class_names, made.channels, made.native_side) == (shards.class_names, 3, 20)
+    before = {path: path.read_bytes() for path in made.folder.iterdir()}
+    with pytest.raises(RunFolderError, match="new or empty folder"):
+        shard_source(npz, tmp_path / "made")
+    assert {path: path.read_bytes() for path in made.folder.iterdir()} == before
+    with pytest.raises(DataError, match="shards are made of picture files"):
+        shard_source(DataSettings("synthetic"), tmp_path / "synthetic")
+    with pytest.raises(DataError, match="at least 1 picture"):
+        shard_source(npz, tmp_path / "none", pictures_per_shard=0)
+
+
+def test_what_fails_leaves_no_folder(npz: DataSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: tarfile.TarFile, *arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", full)
+    with pytest.raises(RunFolderError, match="No space left"):
+        shard_source(npz, tmp_path / "made")
+    assert [path.name for path in tmp_path.iterdir()] == ["set.npz"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,66 +12,95 @@ from scalesearch.arch.catalog import load_spec
 from scalesearch.arch.spec import NetSpec
 from scalesearch.emit.emit import Emitted, emit
 from scalesearch.errors import InputError, RunFolderError
+from scalesearch.studies.training_facts import training_facts
 
 __all__ = ["Delivery", "deliver", "gather"]
 
+_TRAINED: Final = "weights.safetensors"
 _PROVENANCE: Final = ("sentence", "direction", "coefficients", "baseline", "solve", "settings")
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Networks to emit, and what the model card says of their origin."""
+    """Networks to emit, what the model card says of their origin, and weights of those that `train` trained."""
 
     specs: tuple[NetSpec, ...]
     provenance: Mapping[str, Any]
+    weights: Mapping[str, Path] = field(default_factory=dict)
 
 
 def gather(names: Sequence[str], runs_dir: str | Path) -> Delivery:
-    """The networks of catalog names, spec files, and folders of `scale` (its family) or `search` (its best).
+    """The networks of catalog names, spec files, and folders of `scale` (its family), `search` (its best) or `train`.
 
     Raises:
         InputError: a name that is none of these, or a folder without a network.
     """
     specs: list[NetSpec] = []
     provenance: dict[str, Any] = {}
+    weights: dict[str, Path] = {}
     for name in names:
         folder = next((path for path in (Path(name), Path(runs_dir) / name) if path.is_dir()), None)
         if folder is None:
             specs.append(load_spec(name))
             continue
-        found = sorted((folder / "specs").glob("*.json")) or list(folder.glob("best.json"))
+        found = sorted((folder / "specs").glob("*.json")) or [*folder.glob("best.json"), *folder.glob("spec.json")]
         if not found:
             raise RunFolderError(
-                "a folder to emit holds specs/ (of scale) or best.json (of search)",
+                "a folder to emit holds specs/ (of scale), best.json (of search) or spec.json (of train)",
                 value=str(folder),
-                way_out="run `scalesearch scale` first, or name spec files",
+                way_out="run `scalesearch scale` first, finish the training, or name spec files",
             )
         specs += [load_spec(path) for path in found]
-        provenance |= _origin(folder)
-    return Delivery(tuple(specs), provenance)
+        if (folder / _TRAINED).is_file():
+            weights[specs[-1].name] = folder / _TRAINED
+        else:
+            provenance |= _origin(folder)
+    return Delivery(tuple(specs), provenance, weights)
 
 
 def deliver(
-    delivery: Delivery, out: Path, formats: Sequence[str], *, weights: Sequence[str] = (), verify: bool = True
+    delivery: Delivery,
+    out: Path,
+    formats: Sequence[str],
+    *,
+    weights: Sequence[str] = (),
+    verify: bool = True,
+    calibration: Any = None,
 ) -> list[Emitted]:
     """Write the networks.
 
     Args:
-        weights: "FILE.safetensors" for a single network, or "NAME=FILE.safetensors".
+        weights: "FILE.safetensors" for a single network, or "NAME=FILE.safetensors"; what a folder of `train` says of
+            data, recipe and accuracy goes to the model card.
+        calibration: normalised pictures for 8-bit ONNX files (`calibration_pictures`).
 
     Raises:
         InputError: weights of no network, of another one, or everything that `emit` refuses.
     """
-    states: dict[str, Mapping[str, Any]] = {}
+    paths = dict(delivery.weights)
     for text in weights:
         name, path = _named(text, delivery.specs)
-        spec = next((spec for spec in delivery.specs if spec.name == name), None)
-        if spec is None:
+        if name not in [spec.name for spec in delivery.specs]:
             raise InputError("--weights names a network that is emitted", value=name, way_out="NAME=FILE.safetensors")
-        from scalesearch.emit.weights import load_weights
+        paths[name] = path
+    states: dict[str, Mapping[str, Any]] = {}
+    trained: dict[str, dict[str, Any]] = {}
+    for spec in delivery.specs:
+        if spec.name in paths:
+            from scalesearch.emit.weights import load_weights
 
-        states[name] = load_weights(path, spec)
-    return emit(delivery.specs, out, formats, weights=states, provenance=delivery.provenance, verify=verify)
+            states[spec.name] = load_weights(paths[spec.name], spec)
+            for key, values in training_facts(paths[spec.name].parent).items():
+                trained.setdefault(key, {})[spec.name] = values
+    return emit(
+        delivery.specs,
+        out,
+        formats,
+        weights=states,
+        provenance={**trained, **delivery.provenance},
+        verify=verify,
+        calibration=calibration,
+    )
 
 
 def _named(text: str, specs: Sequence[NetSpec]) -> tuple[str, Path]:

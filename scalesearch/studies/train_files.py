@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from scalesearch.studies.train_progress import METRICS_FILE, metrics_csv
 from scalesearch.studies.train_settings import TrainSettings
 from scalesearch.train.checkpoint import BEST, LAST, read_checkpoint
 from scalesearch.train.long_run import judge
+from scalesearch.train.shard_supply import open_supply
 from scalesearch.train.supply import MemorySupply
 from scalesearch.train.training_state import EpochRow, judged_net, saved_rows
 
@@ -46,7 +48,10 @@ def write_trained(
     run.write_text("spec.json", spec.to_json())
     digest = _write_weights(run, net, screen)
     test = _final_look(settings, net, spec, data, exported, screen)
-    summary = _summary(settings, spec, data, rows, exported, run) | {"test": test, "weights_sha256": digest}
+    # what pictures must be normalised with before the exported network sees them
+    normalisation = open_supply(data, settings.recipe, spec.resolution).normalisation
+    summary = _summary(settings, spec, data, rows, exported, run)
+    summary |= {"normalisation": asdict(normalisation), "test": test, "weights_sha256": digest}
     run.write_json("summary.json", summary)
     run.finish()
     return summary

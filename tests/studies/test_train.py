@@ -138,6 +138,31 @@ def test_transfer_from_other_classes(run: Run) -> None:
     assert weights("t")["classifier.weight"].shape[0] == 4
 
 
+def test_a_trained_network_is_emitted_with_its_data_and_recipe(run: Run) -> None:
+    assert run("train", "net.json", *DATA, "--epochs", "1", "--name", "t")[0] == 0
+    assert run("emit", "train/t", "--out", "out")[0] == 0
+    card = Path("out/README.md").read_text()
+    summary = json.loads(Path("runs/train/t/summary.json").read_text())
+    assert "The weights are trained." in card
+    for fact in (
+        "small.name | synthetic |",
+        "small.train pictures | 360 |",
+        f"small.normalisation.mean | [{summary['normalisation']['mean'][0]}",
+        "small.epochs | 1 |",
+        "small.optimizer | adamw |",
+        "small.test.accuracy",
+        summary["weights_sha256"],
+    ):
+        assert fact in card.replace("\\", ""), fact
+    assert str(Path.cwd()) not in card
+    emitted, trained = load_weights(Path("out/small.safetensors"), NET), weights("t")
+    assert all(torch.equal(emitted[name], tensor) for name, tensor in trained.items())
+    # the same weights by name say the same of themselves
+    path = "runs/train/t/weights.safetensors"
+    assert run("emit", "runs/train/t/spec.json", "--out", "again", "--weights", path)[0] == 0
+    assert "small.train pictures | 360 |" in Path("again/README.md").read_text().replace("\\", "")
+
+
 def test_progressive_pictures_grow(run: Run) -> None:
     code, _, err = run(
         "train", "net.json", *DATA, "recipe=progressive", "--epochs", "4", "recipe.warmup_epochs=1", "--name", "p"

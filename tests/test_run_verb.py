@@ -95,6 +95,7 @@ def test_weights_of_another_network_are_refused_by_the_first_tensor(
         (["emit", "efficientnet_b00", "--out", "x"], "did you mean efficientnet_b0"),
         (["emit", "efficientnet_b0", "--out", "x", "--format", "onxx"], "onnx"),
         (["emit", "efficientnet_b0", "--out", "x", "--weights", "nowhere.safetensors"], "nowhere.safetensors"),
+        (["emit", "efficientnet_b0", "--out", "x", "--calibrate", "synthetic"], "--calibrate is for 8-bit ONNX files"),
         (["emit", "efficientnet_b0", "mobilenet_v2", "--out", "x", "--weights", "a.safetensors"], "NAME=FILE"),
         (["run", "--budget-minutes", "-1"], "--budget-minutes must be positive"),
         (["run", "--target-flops", "4X"], "4X"),

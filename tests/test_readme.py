@@ -39,7 +39,7 @@ def test_commands(command: list[str], tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_there_are_commands_to_try() -> None:
     assert {command[1] for command in COMMANDS} == {
-        *("grid", "search", "axes", "scale", "emit", "train", "run", "cost", "runs", "resume", "report"),
+        *("grid", "search", "axes", "scale", "emit", "train", "run", "cost", "runs", "resume", "report", "shards"),
     }
 
 

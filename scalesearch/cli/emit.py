@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,8 +14,6 @@ from scalesearch.cli.options import AsJson, RunsDir
 from scalesearch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from scalesearch.studies.delivery import Delivery
 
 _EPILOG = """\b
@@ -68,10 +66,10 @@ def emit(
         typer.echo(f"{path}  {names}")
 
 
-def _pictures(data: str, formats: list[str], delivery: Delivery) -> Tensor:
+def _pictures(data: str, formats: list[str], delivery: Delivery) -> Any:
     """Pictures for 8-bit files, from what --calibrate names."""
     from scalesearch.config import compose, data_choice, train_settings
-    from scalesearch.studies.calibration import calibration_pictures
+    from scalesearch.train.calibration import calibration_pictures
 
     if "onnx" not in formats:
         raise ConfigError("--calibrate is for 8-bit ONNX files", value=", ".join(formats), way_out="add --format onnx")

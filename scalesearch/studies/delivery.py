@@ -72,7 +72,7 @@ def deliver(
     Args:
         weights: "FILE.safetensors" for a single network, or "NAME=FILE.safetensors"; what a folder of `train` says of
             data, recipe and accuracy goes to the model card.
-        calibration: normalised pictures for 8-bit ONNX files (`calibration_pictures`).
+        calibration: normalised pictures for 8-bit ONNX files (`train.calibration`).
 
     Raises:
         InputError: weights of no network, of another one, or everything that `emit` refuses.

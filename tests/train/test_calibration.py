@@ -8,7 +8,7 @@ import torch
 import scalesearch as ss
 from scalesearch.data.settings import DataSettings
 from scalesearch.errors import InputError
-from scalesearch.studies.calibration import calibration_pictures
+from scalesearch.train.calibration import calibration_pictures
 
 
 def test_pictures_are_normalised_and_fit_the_network(tmp_path: Path) -> None:

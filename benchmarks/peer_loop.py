@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from cpu_seconds import write_cpu_seconds
 from peer_net import declare_operators, peer_net
 from PIL import Image
 from torch import nn
@@ -133,21 +134,25 @@ def train_peer(
 
 
 def run_peer(
-    spec: NetSpec, recipe: Recipe, data: PeerData, seeds: list[int], workers: int, storage: str
+    spec: NetSpec, recipe: Recipe, data: PeerData, seeds: list[int], workers: int, folder: str
 ) -> tuple[float, list[float]]:
-    """All seeds through Ray Tune, two at once: seconds and accuracies. Ray must be running."""
+    """All seeds through Ray Tune, two at once: seconds and accuracies. Ray must be running.
+
+    Every trial leaves the CPU seconds of its process and its DataLoader workers in `folder`.
+    """
     from ray import tune
 
     def trainable(config: dict[str, Any]) -> None:
         torch.set_num_threads(1)
         train_peer(spec, recipe, data, config["seed"], workers, lambda **metrics: tune.report(metrics))
+        write_cpu_seconds(folder, f"peer-{config['seed']}")
 
     start = time.perf_counter()
     results = tune.Tuner(
         tune.with_resources(trainable, {"cpu": 1}),
         param_space={"seed": tune.grid_search(seeds)},
         tune_config=tune.TuneConfig(metric="accuracy", mode="max"),
-        run_config=tune.RunConfig(storage_path=storage, verbose=0),
+        run_config=tune.RunConfig(storage_path=folder, verbose=0),
     ).fit()
     seconds = time.perf_counter() - start
     assert not results.errors, results.errors

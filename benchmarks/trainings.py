@@ -2,10 +2,12 @@
 
     python benchmarks/trainings.py [--data imagenette_s64_q90.npz] [--repetitions 5] [--json FILE]
 
-A round trains EfficientNet-B0 at a quarter of its width with two seeds, first by one side and then by the other, each
+A round trains EfficientNet-B0 at a quarter of its width with four seeds, first by one side and then by the other, each
 on one core per trial and two at once, in one Ray session: ours through engine=ray and a ledger, the peer's through Ray
-Tune. A side's clock runs from handing over the two trials until both results are there: workers that start, decoding
-or resizing, training, validation. Starting Ray and decoding the data set for the cache are outside, once for both.
+Tune. A side's clock runs from handing over the trials until all results are there: workers that start, decoding or
+resizing, training, validation. Starting Ray and decoding the data set for the cache are outside, once for both.
+CPU seconds of the trials' processes are given too, because other work on the machine distorts them less.
+--rounds FILE keeps every round, so that a run cut short goes on where it stopped.
 
 Tasks: Fashion-MNIST at 24 px, stem stride 1, 8,000 pictures, judged on 5,000; and the file given with --data (keys
 jpeg, offset, label, split, classes) at 64 px, stem stride 2, 8,000 pictures, judged on its validation part. One epoch,
@@ -17,14 +19,19 @@ Prints medians over the rounds, the ratio, accuracies of both sides, and where a
 from __future__ import annotations
 
 import argparse
+import json
+import math
+import os
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import ray
 import torch
+from cpu_seconds import CountedTrial, read_cpu_seconds
 from peer_loop import PeerData, run_peer
 from peer_net import timm_imports
 from rows import Row, add_json, figure, write_rows
@@ -45,6 +52,8 @@ from scalesearch.train.feed import load_feed
 from scalesearch.train.recipe import Recipe
 from scalesearch.trial import TrialRequest
 
+STARTED: Final = time.perf_counter()
+
 
 @dataclass(frozen=True)
 class Task:
@@ -64,11 +73,14 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5, help="rounds")
     parser.add_argument("--workers", type=int, default=1, help="DataLoader workers of the peer; 0 loads in line")
     parser.add_argument("--images", type=int, default=8000, help="training pictures")
+    parser.add_argument("--seeds", type=int, default=4, help="trials of a side in a round")
+    parser.add_argument("--rounds", type=Path, metavar="FILE", help="keep rounds here and take those already there")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no round after so many")
     add_json(parser)
     args = parser.parse_args()
     rows: list[Row] = []
     for task in tasks(args):
-        rows += compare(task, args.repetitions, args.workers)
+        rows += compare(task, args)
     write_rows(args.json, rows)
 
 
@@ -110,43 +122,75 @@ def make_task(
     return Task(name, spec, recipe, data, peer_data)
 
 
-def compare(task: Task, repetitions: int, workers: int) -> list[Row]:
+def compare(task: Task, args: argparse.Namespace) -> list[Row]:
     """Rounds of both sides in turn; prints and returns the figures."""
     network = "timm's network" if timm_imports() else "our network, because timm does not import"
-    print(f"{task.name}: {task.recipe.train_images} pictures, peer with {network}, {workers} DataLoader workers")
-    seconds: dict[str, list[float]] = {"ours": [], "peer": []}
-    accuracy: dict[str, list[float]] = {"ours": [], "peer": []}
-    for number in range(repetitions):
-        seeds = [2 * number, 2 * number + 1]
-        with tempfile.TemporaryDirectory() as folder:
-            for side in ("ours", "peer"):
-                if side == "ours":
-                    taken, reached = run_ours(task, seeds, Path(folder))
-                else:
-                    taken, reached = run_peer(task.spec, task.recipe, task.peer_data, seeds, workers, folder)
-                seconds[side].append(taken)
-                accuracy[side] += reached
-        print(f"  round {number + 1}: ours {seconds['ours'][-1]:.1f} s, peer {seconds['peer'][-1]:.1f} s", flush=True)
-    ours, peer = (len(seeds) * 3600 / statistics.median(seconds[side]) for side in ("ours", "peer"))
-    print(f"  trials per hour: ours {ours:.0f}, peer {peer:.0f}, ratio {ours / peer:.2f}")
-    for side, reached in accuracy.items():
-        print(f"  accuracy, {side}: {statistics.mean(reached):.4f}, std over seeds {statistics.stdev(reached):.4f}")
-    rows = [
-        figure(f"{task.name}: {what}", mine, theirs, unit=unit, repetitions=repetitions, more_is_better=True)
-        for what, mine, theirs, unit in (
-            ("trials per hour", ours, peer, "trials/h"),
-            ("accuracy", statistics.mean(accuracy["ours"]), statistics.mean(accuracy["peer"]), "of 1"),
+    print(f"{task.name}: {args.images} pictures, peer with {network} and {args.workers} DataLoader workers")
+    rounds = kept_rounds(args.rounds, task.name)
+    for number in range(len(rounds), args.repetitions):
+        if time.perf_counter() - STARTED > 60 * args.minutes:
+            break
+        done = one_round(task, list(range(args.seeds * number, args.seeds * (number + 1))), args.workers)
+        print(
+            f"  round {number + 1}: ours {done['ours'][0]:.1f} s ({done['ours_cpu']:.1f} CPU s a trial), "
+            f"peer {done['peer'][0]:.1f} s ({done['peer_cpu']:.1f})",
+            flush=True,
+        )
+        rounds.append(done)
+        if args.rounds:
+            with args.rounds.open("a") as file:
+                file.write(json.dumps({"task": task.name, **done}) + "\n")
+    phases_too = where_time_goes(task) if len(rounds) >= args.repetitions else []
+    return [*figures(task.name, rounds), *phases_too]
+
+
+def kept_rounds(path: Path | None, task: str) -> list[dict[str, Any]]:
+    if path is None or not path.exists():
+        return []
+    return [row for row in map(json.loads, path.read_text().splitlines()) if row["task"] == task]
+
+
+def one_round(task: Task, seeds: list[int], workers: int) -> dict[str, Any]:
+    """Seconds and accuracies of both sides."""
+    with tempfile.TemporaryDirectory() as folder:
+        done: dict[str, Any] = {
+            "ours": run_ours(task, seeds, folder),
+            "peer": run_peer(task.spec, task.recipe, task.peer_data, seeds, workers, folder),
+        }
+        return done | {f"{side}_cpu": read_cpu_seconds(folder, side) / len(seeds) for side in ("ours", "peer")}
+
+
+def figures(name: str, rounds: list[dict[str, Any]]) -> list[Row]:
+    """Medians over the rounds, printed and as rows."""
+    if not rounds:
+        return []
+    per_hour, accuracy = {}, {}
+    for side in ("ours", "peer"):
+        per_hour[side] = statistics.median(3600 * len(done[side][1]) / done[side][0] for done in rounds)
+        accuracy[side] = [reached for done in rounds for reached in done[side][1]]
+        mean, spread = statistics.mean(accuracy[side]), statistics.stdev(accuracy[side])
+        print(f"  {side}: {per_hour[side]:.0f} trials an hour, accuracy {mean:.4f}, std over {len(accuracy[side])} "
+              f"seeds {spread:.4f}")  # fmt: skip
+    means = {side: statistics.mean(reached) for side, reached in accuracy.items()}
+    cpu = {side: statistics.median(done[f"{side}_cpu"] for done in rounds) for side in ("ours", "peer")}
+    print(f"  ratio of trials per hour: {per_hour['ours'] / per_hour['peer']:.2f}; CPU seconds a trial: "
+          f"ours {cpu['ours']:.1f}, peer {cpu['peer']:.1f}, ratio {cpu['peer'] / cpu['ours']:.2f}")  # fmt: skip
+    return [
+        figure(f"{name}: {what}", own["ours"], own["peer"], unit=unit, repetitions=len(rounds), more_is_better=more)
+        for what, own, unit, more in (
+            ("trials per hour", per_hour, "trials/h", True),
+            ("CPU time of a trial", cpu, "s", False),
+            ("accuracy", means, "of 1", True),
         )
     ]
-    return rows + where_time_goes(task, repetitions)
 
 
-def run_ours(task: Task, seeds: list[int], folder: Path) -> tuple[float, list[float]]:
+def run_ours(task: Task, seeds: list[int], folder: str) -> tuple[float, list[float]]:
     """All seeds through engine=ray: seconds and accuracies."""
     requests = [TrialRequest(task.spec, task.recipe, task.data, seed) for seed in seeds]
     start = time.perf_counter()
-    engine = RayEngine(EngineSettings(slots=2))
-    with Ledger.create_or_open(folder / "ledger.db") as ledger:
+    engine = RayEngine(EngineSettings(slots=2), trial_fn=CountedTrial(folder))
+    with Ledger.create_or_open(Path(folder, "ledger.db")) as ledger:
         done = execute(requests, engine, ledger).records
     seconds = time.perf_counter() - start
     engine.close()
@@ -154,10 +198,10 @@ def run_ours(task: Task, seeds: list[int], folder: Path) -> tuple[float, list[fl
     return seconds, [record.accuracy for record in done if record.accuracy is not None]
 
 
-def where_time_goes(task: Task, repetitions: int) -> list[Row]:
-    """Median share of each phase of one training, alone on one core."""
-    measured = [phases(task.spec, replace(task.recipe, train_images=2000), task.data, seed) for seed in range(3)]
-    print("  where a training of ours spends its time (2,000 pictures, one process):")
+def where_time_goes(task: Task) -> list[Row]:
+    """Median seconds of each phase of one training, alone on one core."""
+    measured = [phases(task.spec, task.recipe, task.data, seed) for seed in range(3)]
+    print("  where a training of ours spends its time, one process on one core:")
     medians = {name: statistics.median(run[name] for run in measured) for name in PHASES}
     for name, taken in medians.items():
         print(f"    {name:<12} {taken:7.2f} s {100 * taken / sum(medians.values()):5.1f} %")
@@ -166,5 +210,7 @@ def where_time_goes(task: Task, repetitions: int) -> list[Row]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    # both sides' workers at the priority of this process; Ray would let all other work on the machine go first
+    os.environ.setdefault("RAY_worker_niceness", "0")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     main()

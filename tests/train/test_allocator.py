@@ -24,6 +24,15 @@ for _ in range(10):
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
+# a process that may not grow by as much as is asked for
+LIMITED = """
+import resource
+from scalesearch.train.allocator import keep_freed_memory
+resource.setrlimit(resource.RLIMIT_AS, (500 << 20, 500 << 20))
+assert keep_freed_memory()
+bytes(1 << 20)
+"""
+
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="for glibc")
 def test_pages_are_not_asked_for_again() -> None:
@@ -32,6 +41,11 @@ def test_pages_are_not_asked_for_again() -> None:
         for way in ("plain", "keep")
     }
     assert faults["keep"] < faults["plain"] / 5
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="for glibc")
+def test_a_limit_on_memory_does_no_harm() -> None:
+    subprocess.run([sys.executable, "-c", LIMITED], check=True)
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,14 +10,19 @@ from pathlib import Path
 from scalesearch.engine.base import load_trial_fn
 from scalesearch.trial import TrialRecord, TrialRequest
 
-__all__ = ["CountedTrial", "read_cpu_seconds", "write_cpu_seconds"]
+__all__ = ["CountedTrial", "cpu_seconds", "read_cpu_seconds", "write_cpu_seconds"]
 
 
-def write_cpu_seconds(folder: str, name: str) -> None:
+def cpu_seconds() -> float:
     """User and system time of this process since it began, and of children that have ended."""
     gc.collect()  # ends DataLoader workers that nobody uses any more
     spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    Path(folder, f"{name}.cpu").write_text(repr(sum(usage.ru_utime + usage.ru_stime for usage in spent)))
+    return sum(usage.ru_utime + usage.ru_stime for usage in spent)
+
+
+def write_cpu_seconds(folder: str, name: str) -> None:
+    """Leave `cpu_seconds` under a name that begins with the side."""
+    Path(folder, f"{name}.cpu").write_text(repr(cpu_seconds()))
 
 
 def read_cpu_seconds(folder: str, side: str) -> float:

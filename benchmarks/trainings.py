@@ -7,6 +7,7 @@ on one core per trial and two at once, in one Ray session: ours through engine=r
 Tune. A side's clock runs from handing over the trials until all results are there: workers that start, decoding or
 resizing, training, validation. Starting Ray and decoding the data set for the cache are outside, once for both.
 CPU seconds of the trials' processes are given too, because other work on the machine distorts them less.
+--in-process leaves Ray out: what the trainings alone cost, in CPU seconds. The peer then has our allocator settings.
 --rounds FILE keeps every round, so that a run cut short goes on where it stopped.
 
 Tasks: Fashion-MNIST at 24 px, stem stride 1, 8,000 pictures, judged on 5,000; and the file given with --data (keys
@@ -31,8 +32,8 @@ from typing import Any, Final
 
 import ray
 import torch
-from cpu_seconds import CountedTrial, read_cpu_seconds
-from peer_loop import PeerData, run_peer
+from cpu_seconds import CountedTrial, cpu_seconds, read_cpu_seconds
+from peer_loop import PeerData, run_peer, train_peer
 from peer_net import timm_imports
 from rows import Row, add_json, figure, write_rows
 from training_phases import PHASES, phases
@@ -44,13 +45,14 @@ from scalesearch.data.loading import train_subset
 from scalesearch.data.prepare import prepare
 from scalesearch.data.prepared import PreparedData
 from scalesearch.data.settings import DataSettings
+from scalesearch.engine.base import load_trial_fn
 from scalesearch.engine.execute import execute
 from scalesearch.engine.ray_engine import RayEngine
 from scalesearch.engine.settings import EngineSettings
 from scalesearch.store.ledger import Ledger
-from scalesearch.train.feed import load_feed
+from scalesearch.train.feed import forget_feeds, load_feed
 from scalesearch.train.recipe import Recipe
-from scalesearch.trial import TrialRequest
+from scalesearch.trial import TrialRequest, run_trial
 
 STARTED: Final = time.perf_counter()
 
@@ -74,10 +76,17 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="DataLoader workers of the peer; 0 loads in line")
     parser.add_argument("--images", type=int, default=8000, help="training pictures")
     parser.add_argument("--seeds", type=int, default=4, help="trials of a side in a round")
+    parser.add_argument("--in-process", action="store_true", help="without Ray, one trial after the other")
     parser.add_argument("--rounds", type=Path, metavar="FILE", help="keep rounds here and take those already there")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no round after so many")
     add_json(parser)
     args = parser.parse_args()
+    if args.in_process:
+        load_trial_fn()
+    else:
+        # both sides' workers at the priority of this process; Ray would let all other work on the machine go first
+        os.environ.setdefault("RAY_worker_niceness", "0")
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     rows: list[Row] = []
     for task in tasks(args):
         rows += compare(task, args)
@@ -130,7 +139,8 @@ def compare(task: Task, args: argparse.Namespace) -> list[Row]:
     for number in range(len(rounds), args.repetitions):
         if time.perf_counter() - STARTED > 60 * args.minutes:
             break
-        done = one_round(task, list(range(args.seeds * number, args.seeds * (number + 1))), args.workers)
+        seeds = list(range(args.seeds * number, args.seeds * (number + 1)))
+        done = (one_round_here if args.in_process else one_round)(task, seeds, args.workers)
         print(
             f"  round {number + 1}: ours {done['ours'][0]:.1f} s ({done['ours_cpu']:.1f} CPU s a trial), "
             f"peer {done['peer'][0]:.1f} s ({done['peer_cpu']:.1f})",
@@ -185,6 +195,25 @@ def figures(name: str, rounds: list[dict[str, Any]]) -> list[Row]:
     ]
 
 
+def one_round_here(task: Task, seeds: list[int], workers: int) -> dict[str, Any]:
+    """The same without Ray: one trial after the other in this process."""
+    done: dict[str, Any] = {}
+    for side in ("ours", "peer"):
+        start, cpu, reached = time.perf_counter(), cpu_seconds(), []
+        for seed in seeds:
+            if side == "ours":
+                forget_feeds()
+                record = run_trial(TrialRequest(task.spec, task.recipe, task.data, seed))
+                reached.append(record.accuracy)
+            else:
+                net, accuracy = train_peer(task.spec, task.recipe, task.peer_data, seed, workers, lambda **_: None)
+                del net
+                reached.append(accuracy)
+        done[f"{side}_cpu"] = (cpu_seconds() - cpu) / len(seeds)
+        done[side] = (time.perf_counter() - start, reached)
+    return done
+
+
 def run_ours(task: Task, seeds: list[int], folder: str) -> tuple[float, list[float]]:
     """All seeds through engine=ray: seconds and accuracies."""
     requests = [TrialRequest(task.spec, task.recipe, task.data, seed) for seed in seeds]
@@ -210,7 +239,4 @@ def where_time_goes(task: Task) -> list[Row]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    # both sides' workers at the priority of this process; Ray would let all other work on the machine go first
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     main()

@@ -1,4 +1,4 @@
-"""The ledger: one SQLite file per run, one row per unit of work, committed before its slot is used again.
+"""The ledger: one SQLite file per run, one row per unit of work, committed before anybody hears of it.
 
 A row that `commit` has returned for survives kill -9 and power loss (WAL, synchronous=FULL). Every row carries
 a digest: SQLite's own check finds damaged pages, the digest finds altered values. A damaged ledger is refused,
@@ -7,10 +7,11 @@ never started anew.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -31,10 +32,21 @@ __all__ = ["SCHEMA_VERSION", "Ledger"]
 
 SCHEMA_VERSION: Final = 1
 LOCK_TIMEOUT: Final = 5.0
+# seconds after a move to the main file in which further commits stay in the log
+_BURST: Final = 0.1
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _FINISHED: Final = "finished_at"
 _SQL_TYPES: Final = {int: "INTEGER", bool: "INTEGER", float: "REAL", str: "TEXT"}
+
+
+_NAMES: Final = (*COLUMNS, "digest")
+_SET_META: Final = "INSERT OR REPLACE INTO meta (key, value, digest) VALUES (?, ?, ?)"
+_UPSERT: Final = (
+    f"INSERT INTO trials ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))}) ON CONFLICT (key) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _NAMES if name != "key")
+    + " WHERE trials.status <> 'done'"
+)
 
 
 class Ledger:
@@ -47,6 +59,8 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection, path: Path, columns: tuple[str, ...]):
         self._connection, self.path, self._columns = connection, path, columns
         self._stored_here: set[str] = set()
+        self._noted: dict[str, str] = {}
+        self._unsettled, self._settled_at = False, -_BURST
 
     @classmethod
     def create_or_open(cls, path: str | Path, *, lock_timeout: float = LOCK_TIMEOUT) -> Ledger:
@@ -70,8 +84,7 @@ class Ledger:
                 ledger._check_rows()
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
-                # pages move to the main file at once, because only there can damage be told from a torn write
-                connection.execute("PRAGMA wal_autocheckpoint = 1")
+                connection.execute("PRAGMA wal_autocheckpoint = 0")  # `_settle` does it
                 ledger._add_missing_columns()
         return ledger
 
@@ -109,21 +122,31 @@ class Ledger:
         Returns:
             Whether the record was stored.
         """
-        row = row_of(record)
-        row["digest"] = digest_of(row)
-        names, slots = ", ".join(row), ", ".join("?" * len(row))
-        changes = ", ".join(f"{name} = excluded.{name}" for name in row if name != "key")
-        sql = (
-            f"INSERT INTO trials ({names}) VALUES ({slots}) "
-            f"ON CONFLICT (key) DO UPDATE SET {changes} WHERE trials.status <> 'done'"
-        )
+        return bool(self.commit_all([record]))
+
+    def commit_all(self, records: Sequence[TrialRecord]) -> set[str]:
+        """Store results that arrived together, all of them or none; they are on disk when this returns.
+
+        Returns:
+            Keys of those that were stored, as `commit` says.
+        """
+        stored: set[str] = set()
+        if not records:
+            return stored
         with explain(self.path), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
-            stored = self._connection.execute(sql, tuple(row.values())).rowcount > 0
+            self._write_noted()
+            for record in records:
+                row = row_of(record)
+                row["digest"] = digest_of(row)
+                if self._connection.execute(_UPSERT, tuple(row.values())).rowcount > 0:
+                    stored.add(record.key)
             if stored:
                 self._connection.execute("DELETE FROM meta WHERE key = ?", (_FINISHED,))
-        if stored:
-            self._stored_here.add(record.key)
+        self._noted.clear()
+        self._stored_here |= stored
+        self._unsettled = True
+        self._settle(after=_BURST)
         return stored
 
     def stored_here(self, key: str) -> bool:
@@ -139,10 +162,15 @@ class Ledger:
         """Whether no row was stored since `mark_finished`."""
         return self.get_meta(_FINISHED) is not None
 
-    def records(self) -> list[TrialRecord]:
-        """All records in the order in which they were first committed."""
+    def records(self, keys: Collection[str] | None = None) -> list[TrialRecord]:
+        """All records, or those of `keys`, in the order in which they were first committed."""
+        sql = f"SELECT {', '.join(self._columns)} FROM trials"
         with explain(self.path):
-            rows = self._connection.execute(f"SELECT {', '.join(self._columns)} FROM trials ORDER BY rowid").fetchall()
+            if keys is None:
+                rows = self._connection.execute(f"{sql} ORDER BY rowid").fetchall()
+            else:  # as one JSON text, because SQLite takes only so many parameters
+                sql += " WHERE key IN (SELECT value FROM json_each(?)) ORDER BY rowid"
+                rows = self._connection.execute(sql, (json.dumps(list(keys)),)).fetchall()
         return [record_of(dict(zip(self._columns, row, strict=True))) for row in rows]
 
     def done_keys(self) -> set[str]:
@@ -151,19 +179,36 @@ class Ledger:
             return {key for (key,) in self._connection.execute("SELECT key FROM trials WHERE status = 'done'")}
 
     def set_meta(self, key: str, value: str) -> None:
-        """Store a text under `key`, replacing what was there."""
-        sql = "INSERT OR REPLACE INTO meta (key, value, digest) VALUES (?, ?, ?)"
-        with explain(self.path):
-            self._connection.execute(sql, (key, value, digest_of({key: value})))
+        """Store a text under `key`, replacing what was there; it is on disk when this returns."""
+        self.note(key, value)
+        self.write_notes()
+
+    def note(self, key: str, value: str) -> None:
+        """The same for what need not be on disk before the next result is: it gets there together with that."""
+        self._noted[key] = value
+
+    def write_notes(self) -> None:
+        """Put on disk what was noted, and move what a burst of commits left in the log to the main file."""
+        if self._noted:
+            with explain(self.path), self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._write_noted()
+            self._noted.clear()
+            self._unsettled = True
+        self._settle()
 
     def get_meta(self, key: str) -> str | None:
         """The text under `key`, or None."""
+        if self._noted:
+            self.write_notes()
         with explain(self.path):
             found = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if found is None else str(found[0])
 
     def meta_items(self, prefix: str) -> list[tuple[str, str]]:
         """(key, text) of every stored text whose key begins with `prefix`, in the order of the keys."""
+        if self._noted:
+            self.write_notes()
         sql = "SELECT key, value FROM meta WHERE substr(key, 1, ?) = ? ORDER BY key"
         with explain(self.path):
             return [(str(key), str(value)) for key, value in self._connection.execute(sql, (len(prefix), prefix))]
@@ -174,6 +219,8 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file; further calls do nothing."""
+        with suppress(sqlite3.Error, LedgerError):
+            self.write_notes()
         with suppress(sqlite3.Error):
             self._connection.close()
 
@@ -184,6 +231,21 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _write_noted(self) -> None:
+        for key, value in self._noted.items():
+            self._connection.execute(_SET_META, (key, value, digest_of({key: value})))
+
+    def _settle(self, *, after: float = 0.0) -> None:
+        """Move the pages of the log to the main file, because only there can damage be told from a torn write.
+
+        It takes two more synchronisations, so while results come faster than every `after` seconds it is left to a
+        later one, or to the first pause.
+        """
+        if self._unsettled and time.monotonic() - self._settled_at >= after:
+            with suppress(sqlite3.Error):  # the rows are safe in the log; a full disk is the next commit's to report
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._unsettled, self._settled_at = False, time.monotonic()
 
     def _check_rows(self) -> None:
         """Compare every stored digest with its values."""

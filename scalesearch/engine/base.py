@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar, Self, final
 
 from scalesearch.trial import TrialRecord, TrialRequest
 
@@ -20,13 +20,15 @@ TrialFn = Callable[[TrialRequest], TrialRecord]
 class Engine(ABC):
     """Executes trials on a fixed number of slots; use it in a `with` statement.
 
-    The order of calls is `start`, `wait_ready`, then any mix of `submit` (into a free slot) and `next_done`,
+    The order of calls is `start`, `wait_ready`, then any mix of `submit` (while there is `room`) and `next_done`,
     then `close`. A record says "failed" where a trial could not be done; only trouble with the engine itself
     is raised.
     """
 
     #: trials run inside this process, so that a signal has to break into them
     in_process: ClassVar[bool] = False
+    #: requests per slot that wait in the engine, so that a slot goes on while its last result is being handled
+    prefetch: ClassVar[int] = 0
 
     @abstractmethod
     def start(self) -> None:
@@ -46,13 +48,19 @@ class Engine(ABC):
     def slots(self) -> int:
         """Trials at the same time; may wait for a cluster to answer."""
 
+    @property
+    @final
+    def room(self) -> int:
+        """Requests that may be under way, running or waiting: max(1, slots) * (1 + prefetch)."""
+        return max(1, self.slots) * (1 + self.prefetch)
+
     @abstractmethod
     def submit(self, request: TrialRequest) -> None:
-        """Give a trial to a free slot; there must be one."""
+        """Take a trial, to run it as soon as a slot is free; fewer than `room` may be under way."""
 
     @abstractmethod
     def next_done(self, timeout: float | None = None) -> TrialRecord | None:
-        """The next finished record, freeing its slot; None after `timeout` seconds or when nothing runs.
+        """The next finished record, making room for another; None after `timeout` seconds or when none is under way.
 
         Raises:
             EngineError: the engine lost its workers for good.
@@ -61,7 +69,7 @@ class Engine(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End every worker at once, also in the middle of a trial; further calls do nothing."""
+        """End every worker at once, also in the middle of a trial, and drop what waits; further calls do nothing."""
 
     def __enter__(self) -> Self:
         return self

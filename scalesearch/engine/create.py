@@ -11,6 +11,8 @@ __all__ = ["create_engine"]
 def create_engine(settings: EngineSettings, *, trial_fn: TrialFn | None = None) -> Engine:
     """The engine of `settings`, not started; `trial_fn` None is `scalesearch.trial.run_trial`.
 
+    Engines whose trials run elsewhere hold the next trials already (`engine.prefetching`).
+
     Raises:
         MissingPackageError, ResourceError: see `RayEngine`, `TuneEngine`.
     """
@@ -18,10 +20,12 @@ def create_engine(settings: EngineSettings, *, trial_fn: TrialFn | None = None) 
         from scalesearch.engine.serial_engine import SerialEngine
 
         return SerialEngine(settings, trial_fn=trial_fn)
+    from scalesearch.engine.prefetching import Prefetching
+
     if settings.name == "tune":
         from scalesearch.engine.tune_engine import TuneEngine
 
-        return TuneEngine(settings, trial_fn=trial_fn)
+        return Prefetching(TuneEngine(settings, trial_fn=trial_fn))
     from scalesearch.engine.ray_engine import RayEngine
 
-    return RayEngine(settings, trial_fn=trial_fn)
+    return Prefetching(RayEngine(settings, trial_fn=trial_fn))

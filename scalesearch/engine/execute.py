@@ -1,6 +1,8 @@
 """The loop every study runs its trials through, whatever the engine.
 
-A record is committed before its slot is given to the next trial, so whatever dies, what was finished is kept.
+A record is committed before anybody hears of it and before anything more is asked for, so whatever dies, what was told
+is kept and is never run again. Its slot does not wait for that: the engine holds the next trials already, and what it
+runs or holds when everything dies is all that can be lost.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ def execute(
     Args:
         requests: equal ones (same key) run once.
         engine: started or not; left open for the next call, closed when anything is raised.
-        ledger: takes every record before its slot is used again; a session is one opening of it.
+        ledger: takes every record before `on_record` sees it; a session is one opening of it.
         on_record: called after each commit, for progress.
         on_reused: called for each record that was already there.
         cost: expected cost; the dearest trials start first, because a long one at the end leaves slots idle.
@@ -81,13 +83,14 @@ def execute(
 def stream(
     take: Callable[[], TrialRequest | None], engine: Engine, ledger: Ledger, *, stop: Interrupts | None = None
 ) -> Iterator[TrialRecord]:
-    """Run what `take` gives, one request for each slot that is free; yield every record once it is committed.
+    """Run what `take` gives, as much at a time as the engine has room for; yield every record once it is committed.
 
     Args:
         take: the next request, or None when there is none now; asked again after the next record. The work is done
-            when it gives None while nothing runs.
+            when it gives None while nothing is under way. It decides on what is committed by then, with up to
+            `engine.room` trials under way.
         engine: started or not; left open at the end, closed when anything is raised.
-        ledger: takes every record before its slot is used again.
+        ledger: takes every record before it is yielded.
         stop: where signals are noticed.
 
     Raises:
@@ -113,46 +116,58 @@ def stream(
 
 
 def _run(
-    request: TrialRequest | None,
+    request: TrialRequest,
     take: Callable[[], TrialRequest | None],
     engine: Engine,
     ledger: Ledger,
     stop: Interrupts,
 ) -> Iterator[TrialRecord]:
-    """Keep every slot busy until nothing waits and nothing runs."""
-    running = 0
-    while request is not None or running:
+    """Keep the engine full until nothing is under way."""
+    under_way = _fill(engine, request, take, 0)
+    while under_way:
         if stop.signal_number is not None and not engine.in_process:
-            yield from _arrived(engine, ledger)
+            yield from _committed_arrivals(engine, ledger)
         stop.check()
-        while request is not None:
-            engine.submit(request)
-            running += 1
-            request = take() if running < engine.slots else None
         with stop.immediate(active=engine.in_process):
             record = engine.next_done(timeout=_POLL)
-        if record is not None:
-            running -= 1
-            ledger.commit(record)
-            yield record
-            request = take()
+        if record is None:
+            ledger.write_notes()  # a pause
+            continue
+        for committed in _committed_arrivals(engine, ledger, record):
+            under_way -= 1
+            yield committed
+            if under_way < engine.room:  # it may have shrunk with the cluster
+                under_way = _fill(engine, take(), take, under_way)
     stop.check()
 
 
-def _arrived(engine: Engine, ledger: Ledger) -> Iterator[TrialRecord]:
-    """Commit what other slots finished before the signal."""
-    while (record := engine.next_done(timeout=0)) is not None:
-        ledger.commit(record)
-        yield record
+def _fill(engine: Engine, request: TrialRequest | None, take: Callable[[], TrialRequest | None], under_way: int) -> int:
+    """Submit `request` and what `take` gives while there is room; returns how many are under way then."""
+    while request is not None:
+        engine.submit(request)
+        under_way += 1
+        request = take() if under_way < engine.room else None
+    return under_way
+
+
+def _committed_arrivals(engine: Engine, ledger: Ledger, record: TrialRecord | None = None) -> list[TrialRecord]:
+    """`record` and whatever else has arrived, committed together."""
+    arrived = [] if record is None else [record]
+    try:
+        # an engine in this process would run the next trial for it
+        while not engine.in_process and (another := engine.next_done(timeout=0)) is not None:
+            arrived.append(another)
+    finally:  # also where the engine has nothing but an error left to give
+        ledger.commit_all(arrived)
+    return arrived
 
 
 def _committed(requests: Sequence[TrialRequest], ledger: Ledger) -> dict[str, TrialRecord]:
     """Records that answer a request, by key."""
-    wanted = {request.key for request in requests}
     return {
         record.key: record
-        for record in ledger.records()
-        if record.key in wanted and (record.final or ledger.stored_here(record.key))
+        for record in ledger.records({request.key for request in requests})
+        if record.final or ledger.stored_here(record.key)
     }
 
 

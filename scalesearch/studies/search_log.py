@@ -1,10 +1,10 @@
-"""Every ask of a search, written down before it is trained, so that a continued search is the same search."""
+"""Every ask of a search, written down with the next result at the latest, so that a continued search is the same."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 from scalesearch.arch.space import Point
@@ -44,6 +44,9 @@ class Entry:
     skipped: str = ""
 
 
+_FIELDS: Final = tuple(field.name for field in fields(Entry))
+
+
 class SearchLog:
     """The asks of one run in its ledger, in order."""
 
@@ -52,9 +55,12 @@ class SearchLog:
         self.entries = list(self._stored())
 
     def add(self, entry: Entry) -> None:
-        """Write an ask down; it is on disk when this returns."""
+        """Write an ask down; it is on disk as soon as any result is that came after it.
+
+        One that was lost, because everything died before, is asked for again: nothing that it depended on has changed.
+        """
         assert entry.number == len(self.entries), entry
-        self._ledger.set_meta(f"{_PREFIX}{entry.number:07d}", json.dumps(asdict(entry)))
+        self._ledger.note(f"{_PREFIX}{entry.number:07d}", json.dumps({name: getattr(entry, name) for name in _FIELDS}))
         self.entries.append(entry)
 
     def _stored(self) -> Iterator[Entry]:

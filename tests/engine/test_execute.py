@@ -11,7 +11,7 @@ import trial_stubs as stubs
 
 from scalesearch.engine.base import Engine
 from scalesearch.engine.create import create_engine
-from scalesearch.engine.execute import execute
+from scalesearch.engine.execute import execute, stream
 from scalesearch.engine.interrupts import Interrupts
 from scalesearch.engine.serial_engine import SerialEngine
 from scalesearch.engine.settings import EngineSettings
@@ -26,12 +26,15 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 class Scripted(Engine):
-    """Two slots; finishes what was submitted last first, and checks the ledger when a slot is reused."""
+    """Two slots and room for four; two trials end at a time, those submitted last first."""
 
-    def __init__(self, ledger: Ledger, signal_after: int | None = None):
-        self.ledger, self.signal_after = ledger, signal_after
-        self.running: list[TrialRequest] = []
-        self.given: list[str] = []
+    prefetch = 1
+
+    def __init__(self, signal_at: int | None = None):
+        self.waits, self.signal_at = 0, signal_at
+        self.under_way: list[TrialRequest] = []
+        self.arrived: list[TrialRecord] = []
+        self.most = 0
         self.closed = False
 
     def start(self) -> None: ...
@@ -43,18 +46,18 @@ class Scripted(Engine):
         return 2
 
     def submit(self, request: TrialRequest) -> None:
-        assert len(self.running) < self.slots
-        assert self.ledger.done_keys() == set(self.given), "committed before the slot is reused"
-        self.running.append(request)
+        self.under_way.append(request)
+        self.most = max(self.most, len(self.under_way) + len(self.arrived))
 
     def next_done(self, timeout: float | None = None) -> TrialRecord | None:
-        if not self.running:
-            return None
-        if len(self.given) == self.signal_after:
-            os.kill(os.getpid(), signal.SIGTERM)
-        request = self.running.pop()
-        self.given.append(request.key)
-        return stubs.record(request, seconds=1.0)
+        if timeout != 0:
+            assert not self.arrived, "what has arrived is fetched before anything is waited for"
+            self.waits += 1
+            if self.waits == self.signal_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+            ended = [self.under_way.pop() for _ in self.under_way[:2]]
+            self.arrived = [stubs.record(request, seconds=1.0) for request in ended]
+        return self.arrived.pop(0) if self.arrived else None
 
     def close(self) -> None:
         self.closed = True
@@ -93,11 +96,18 @@ def test_the_dearest_start_first(ledger: Ledger) -> None:
     assert [record.seed for record in ledger.records()] == [3, 1, 4, 0, 2]
 
 
-def test_slots_are_reused_only_after_the_commit(ledger: Ledger) -> None:
-    engine = Scripted(ledger)
-    got = execute([stubs.request(seed) for seed in range(7)], engine, ledger)
-    assert [record.seed for record in got.records] == list(range(7))
-    assert got.ran == 7
+def test_what_is_asked_for_knows_only_what_is_committed(ledger: Ledger) -> None:
+    engine, waiting, told = Scripted(), [stubs.request(seed) for seed in range(7)], set[str]()
+
+    def take() -> TrialRequest | None:
+        assert told <= ledger.done_keys(), "committed before it is told, and told before more is asked for"
+        return waiting.pop(0) if waiting else None
+
+    for record in stream(take, engine, ledger):
+        assert record.key in ledger.done_keys()
+        told.add(record.key)
+    assert len(told) == 7
+    assert engine.most == 4, "two run and two wait"
     assert not engine.closed, "it serves the next call"
 
 
@@ -105,11 +115,11 @@ def test_the_engine_is_closed_when_anything_is_raised(ledger: Ledger) -> None:
     def fails(record: TrialRecord) -> None:
         raise ValueError("the caller's own fault")
 
-    engine = Scripted(ledger)
+    engine = Scripted()
     with pytest.raises(ValueError, match="own fault"):
         execute([stubs.request(1), stubs.request(2)], engine, ledger, on_record=fails)
     assert engine.closed
-    assert len(ledger.records()) == 1
+    assert len(ledger.records()) == 2, "what arrived together is committed together"
 
 
 def test_failures_are_rows_and_the_rest_goes_on(tmp_path: Path, ledger: Ledger) -> None:
@@ -175,11 +185,11 @@ def test_a_signal_breaks_into_a_serial_trial(ledger: Ledger) -> None:
 
 
 def test_what_had_arrived_before_a_signal_is_committed(ledger: Ledger) -> None:
-    engine = Scripted(ledger, signal_after=3)
+    engine = Scripted(signal_at=2)
     with Interrupts() as stop, pytest.raises(InterruptedRun) as caught:
         execute([stubs.request(seed) for seed in range(9)], engine, ledger, stop=stop)
     assert caught.value.exit_code == 143
-    assert len(ledger.records()) == 5, "three before the signal, one with it and one in the other slot"
+    assert len(ledger.records()) == 4, "two before the signal, one with it and one from the other slot"
     assert engine.closed
 
 

@@ -12,6 +12,7 @@ import trial_stubs as stubs
 
 from scalesearch.data.prepared import PreparedData
 from scalesearch.engine.base import TrialFn
+from scalesearch.engine.create import create_engine
 from scalesearch.engine.data_shipping import pack, unpack
 from scalesearch.engine.execute import Execution, execute
 from scalesearch.engine.ray_engine import RayEngine
@@ -40,7 +41,7 @@ def shared_ray() -> Iterator[None]:
 
 
 def run(tmp_path: Path, trial_fn: TrialFn, seeds: range, **settings: object) -> Execution:
-    engine = RayEngine(EngineSettings(**SETTINGS | settings), trial_fn=trial_fn)
+    engine = create_engine(EngineSettings(**SETTINGS | settings), trial_fn=trial_fn)
     with engine, Ledger.create_or_open(tmp_path / "ledger.db") as ledger:
         got = execute([stubs.request(seed) for seed in seeds], engine, ledger)
         assert sorted(record.seed for record in ledger.records()) == list(seeds)
@@ -91,6 +92,11 @@ def test_a_hung_trial_is_ended(tmp_path: Path) -> None:
     assert [record.status for record in got.records] == ["done", "failed", "done", "done"]
     assert got.records[1].error == "hung: no result within 0.5 s"
     assert not got.records[1].final
+
+
+def test_a_trial_that_waits_for_its_slot_is_not_hung(tmp_path: Path) -> None:
+    got = run(tmp_path, functools.partial(stubs.slow, 0.4, str(tmp_path)), range(8), trial_timeout=0.7, max_attempts=1)
+    assert [record.status for record in got.records] == ["done"] * 8
 
 
 def test_more_than_the_cluster_has_is_refused() -> None:

@@ -1,0 +1,118 @@
+"""Slots that never wait for the driver: a thread gives an engine its next trial the moment one of its slots is free.
+
+While the driver commits a result, asks a strategy or draws, the next trials already wait here, one for each slot. They
+are bound to no slot: the first one that is free takes the first that waits, so that long trials keep their place at the
+front and no slot ends up with two of them. A trial counts as started when a slot has it, not before.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import ClassVar, Final, final
+
+from scalesearch.engine.base import Engine
+from scalesearch.trial import TrialRecord, TrialRequest
+
+__all__ = ["Prefetching"]
+
+# seconds between two looks for a new request while some slots are busy and another is free; and while none is
+_LOOK: Final = 0.05
+_WAIT: Final = 0.2
+# seconds for which `close` waits for a call that does not return
+_END: Final = 3.0
+
+
+@final
+class Prefetching(Engine):
+    """Holds one request for each slot of another engine, whose trials run outside this process.
+
+    Args:
+        engine: used from a thread of this object's own once the first trial was submitted.
+    """
+
+    prefetch: ClassVar[int] = 1
+
+    def __init__(self, engine: Engine):
+        assert not engine.in_process, "a trial in this process leaves nobody to hand out the next"
+        self._engine = engine
+        self._under_way = 0
+        # requests in, records (or what ends the run) out; None ends the thread
+        self._given: SimpleQueue[TrialRequest | None] = SimpleQueue()
+        self._done: SimpleQueue[TrialRecord | BaseException] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+
+    def start(self) -> None:
+        """Begin to start the engine."""
+        self._engine.start()
+
+    def wait_ready(self) -> None:
+        """Return when every slot can take a trial."""
+        if self._thread is None:  # once it hands out, what happens to slots is for `next_done`
+            self._engine.wait_ready()
+
+    @property
+    def slots(self) -> int:
+        """Trials at the same time."""
+        return self._engine.slots
+
+    def submit(self, request: TrialRequest) -> None:
+        """Queue the trial; the first slot that is free takes it."""
+        assert self._under_way < self.room, "there must be room"
+        self._under_way += 1
+        self._given.put(request)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._hand_out, name="hand-out", daemon=True)
+            self._thread.start()
+
+    def next_done(self, timeout: float | None = None) -> TrialRecord | None:
+        """The next finished record."""
+        if not self._under_way:
+            return None
+        try:
+            outcome = self._done.get(timeout=timeout)
+        except Empty:
+            return None
+        if isinstance(outcome, BaseException):
+            self._done.put(outcome)  # nothing else will ever come
+            raise outcome
+        self._under_way -= 1
+        return outcome
+
+    def close(self) -> None:
+        """Drop what waits and close the engine."""
+        self._closing.set()
+        self._given.put(None)
+        if self._thread is not None:
+            self._thread.join(_END)
+        self._engine.close()
+
+    def _hand_out(self) -> None:
+        """Keep every slot busy until told to end."""
+        running = 0
+        try:
+            while not self._closing.is_set():
+                running += self._submitted(running, wait=running == 0)
+                free = running < self._engine.slots
+                record = self._engine.next_done(timeout=_LOOK if free else _WAIT)
+                if record is not None:
+                    # first the slot, then the driver
+                    running += self._submitted(running - 1, wait=False) - 1
+                    self._done.put(record)
+        except BaseException as error:  # raised again in the driver's thread
+            self._done.put(error)
+
+    def _submitted(self, running: int, *, wait: bool) -> int:
+        """Give waiting requests to free slots, the first one whenever it comes if told to wait; returns how many."""
+        given = 0
+        with suppress(Empty):
+            # where every node of a cluster is gone, one trial waits in the engine for new ones
+            while running + given < max(1, self._engine.slots) and not self._closing.is_set():
+                request = self._given.get(block=wait and given == 0)
+                if request is None:
+                    break
+                self._engine.submit(request)
+                given += 1
+        return given

@@ -8,12 +8,12 @@ network promoted to rung 1 costs epochs[0] + epochs[1] in all.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from bisect import bisect_left, insort
 from dataclasses import dataclass
 
 from scalesearch.errors import ConfigError
 
-__all__ = ["Halving", "HalvingSettings"]
+__all__ = ["HalvingSettings", "Rungs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +39,64 @@ class HalvingSettings:
             raise ConfigError("halving eta must be at least 2", value=self.eta, way_out="use 3")
 
 
-class Halving:
-    """Promotions as a pure function of the results, so that a continued search repeats them."""
+class Rungs:
+    """The results of one search, rung by rung, kept in order so that a promotion needs no look at all of them.
 
-    def __init__(self, settings: HalvingSettings | None = None):
-        self.settings = settings or HalvingSettings()
+    Promotions follow from what was told and sent alone, so that a continued search repeats them.
 
-    def promotion(
-        self, values: Sequence[Mapping[str, float | None]], asked: Sequence[Set[str]]
-    ) -> tuple[str, int] | None:
-        """The next network to promote and the rung to train it on; None where a new network should start on rung 0.
+    Args:
+        settings: the rungs.
+    """
+
+    def __init__(self, settings: HalvingSettings):
+        self._eta = settings.eta
+        n_rungs = len(settings.epochs)
+        self._told: list[dict[str, tuple[float, int] | None]] = [{} for _ in range(n_rungs)]
+        # (-value, order of the first result, id): of all that succeeded, and of those not yet sent to the next rung
+        self._ranked: list[list[tuple[float, int, str]]] = [[] for _ in range(n_rungs)]
+        self._unsent: list[list[tuple[float, int, str]]] = [[] for _ in range(n_rungs)]
+        self._sent: list[set[str]] = [set() for _ in range(n_rungs + 1)]
+
+    def tell(self, rung: int, name: str, value: float | None) -> None:
+        """A result came; a later one of the same id on the same rung takes its place."""
+        told, value = self._told[rung], None if value is None or math.isnan(value) else value
+        place = len(told)
+        if name in told:
+            before = told[name]
+            place = list(told).index(name) if before is None else before[1]
+            if before is not None:
+                _remove(self._ranked[rung], (*before, name))
+                _remove(self._unsent[rung], (*before, name))
+        told[name] = None if value is None else (-value, place)
+        if value is not None:
+            insort(self._ranked[rung], (-value, place, name))
+            if name not in self._sent[rung + 1]:
+                insort(self._unsent[rung], (-value, place, name))
+
+    def send(self, rung: int, name: str) -> None:
+        """An id was sent to a rung, where it may not be finished yet."""
+        self._sent[rung].add(name)
+        known = self._told[rung - 1].get(name) if rung else None
+        if known is not None:
+            _remove(self._unsent[rung - 1], (*known, name))
+
+    def promotion(self) -> tuple[str, int] | None:
+        """The next id to promote and the rung to train it on; None where a new one should start on rung 0.
 
         Algorithm 2 of the paper (get_job): the highest rung first; of a rung with n results the best
         floor(n / eta) may go on. A failed training (None or NaN) counts among the n and never goes on.
         Of equal values the one told first goes on.
-
-        Args:
-            values: per rung, results by id in the order they came; rungs at the end may be missing.
-            asked: per rung, ids ever sent there, finished or not; rungs at the end may be missing.
         """
-        n_rungs = len(self.settings.epochs)
-        assert max(len(values), len(asked)) <= n_rungs, (len(values), len(asked), n_rungs)
-        for rung in reversed(range(min(n_rungs - 1, len(values)))):
-            sent = asked[rung + 1] if rung + 1 < len(asked) else frozenset()
-            best = _best(values[rung], len(values[rung]) // self.settings.eta)
-            chosen = next((name for name in best if name not in sent), None)
-            if chosen is not None:
-                return chosen, rung + 1
+        for rung in reversed(range(len(self._told) - 1)):
+            if not self._unsent[rung]:
+                continue
+            best = self._unsent[rung][0]
+            if bisect_left(self._ranked[rung], best) < len(self._told[rung]) // self._eta:
+                return best[2], rung + 1
         return None
 
 
-def _best(results: Mapping[str, float | None], n: int) -> list[str]:
-    """The n best ids that succeeded, best first."""
-    succeeded = {name: v for name, v in results.items() if v is not None and not math.isnan(v)}
-    return sorted(succeeded, key=lambda name: -succeeded[name])[:n]
+def _remove(ordered: list[tuple[float, int, str]], entry: tuple[float, int, str]) -> None:
+    at = bisect_left(ordered, entry)
+    if at < len(ordered) and ordered[at] == entry:
+        del ordered[at]

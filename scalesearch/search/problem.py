@@ -21,6 +21,7 @@ __all__ = ["LISTED_AT_MOST", "Problem"]
 LISTED_AT_MOST: Final = 20_000
 
 _NEIGHBOUR_TRIES: Final = 50
+_REMEMBERED: Final = 1 << 16  # points; a space without a pool never ends
 
 
 class Problem:
@@ -133,6 +134,8 @@ class Problem:
     def _look(self, point: Point) -> tuple[str, Cost]:
         known = self._known.get(point)
         if known is None:
+            if self._given_pool is None and len(self._known) >= _REMEMBERED:
+                self._known.clear()
             spec = self.space.decode(point)
             known = self._known[point] = (spec.fingerprint, cost_of(spec))
         return known

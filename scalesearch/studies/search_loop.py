@@ -12,7 +12,7 @@ from typing import Final
 
 from scalesearch.arch.space import Point
 from scalesearch.errors import BudgetError
-from scalesearch.search.halving import Halving
+from scalesearch.search.halving import Rungs
 from scalesearch.search.strategy import Outcome, Strategy
 from scalesearch.store.ledger import Ledger
 from scalesearch.studies.baseline_work import BaselineWork
@@ -40,15 +40,13 @@ class SearchLoop:
 
     def __init__(self, work: BaselineWork, strategy: Strategy, ledger: Ledger, limit: Callable[[], int]):
         self._work, self._strategy, self._limit = work, strategy, limit
-        self._halving = Halving(work.settings.halving)
+        self._rungs = Rungs(work.settings.halving)
         self._log = SearchLog(ledger)
         self._of_key: dict[str, list[Entry]] = {}
         self._point_of: dict[str, Point] = {}
         self._value_of: dict[str, float] = {}  # the latest of each network, from its longest schedule
+        self._leader: str | None = None
         self.results: dict[str, TrialRecord] = {}
-        rungs = len(work.settings.halving.epochs)
-        self._asked: list[set[str]] = [set() for _ in range(rungs)]
-        self._values: list[dict[str, float | None]] = [{} for _ in range(rungs)]
         self._again = deque(self._replay(ledger))
 
     @property
@@ -64,10 +62,9 @@ class SearchLoop:
     @property
     def best(self) -> tuple[float, str] | None:
         """Objective and name of the best network so far; None before the first success."""
-        if not self._value_of:
+        if self._leader is None:
             return None
-        chosen = max(self._value_of, key=lambda fingerprint: self._value_of[fingerprint])
-        return self._value_of[chosen], self._work.problem.spec(self._point_of[chosen]).name
+        return self._value_of[self._leader], self._work.problem.spec(self._point_of[self._leader]).name
 
     def name(self, record: TrialRecord) -> str:
         """The network that a result is about; of several that share a proxy, the first that was asked for."""
@@ -123,7 +120,7 @@ class SearchLoop:
 
     def _note(self, entry: Entry) -> None:
         """An ask stands: what is known of it already is told at once."""
-        self._asked[entry.rung].add(entry.fingerprint)
+        self._rungs.send(entry.rung, entry.fingerprint)
         self._point_of.setdefault(entry.fingerprint, entry.point)
         if entry.key is None:
             self._strategy.tell(entry.point, Outcome(None, None, entry.cost))
@@ -135,14 +132,23 @@ class SearchLoop:
     def _tell(self, entry: Entry, record: TrialRecord) -> None:
         """Strategies learn from the first rung alone, because only there all networks are trained alike."""
         value = self._work.objective(record.accuracy, entry.cost)
-        self._values[entry.rung][entry.fingerprint] = value
+        self._rungs.tell(entry.rung, entry.fingerprint, value)
         if value is not None:
             self._value_of[entry.fingerprint] = value
+            self._follow_leader(entry.fingerprint)
         if entry.rung == 0:
             self._strategy.tell(entry.point, Outcome(value, record.accuracy, entry.cost))
 
+    def _follow_leader(self, told: str) -> None:
+        """Keep the best so far; only a leader that fell back is worth a look at all of them."""
+        values, leader = self._value_of, self._leader
+        if leader is None or values[told] > values[leader]:
+            self._leader = told
+        elif told == leader:
+            self._leader = max(values, key=values.__getitem__)
+
     def _promoted(self) -> Entry | None:
-        found = self._halving.promotion(self._values, self._asked)
+        found = self._rungs.promotion()
         if found is None:
             return None
         fingerprint, rung = found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Final
 
 from scalesearch.errors import ConfigError, UnknownNameError
@@ -79,10 +80,16 @@ class Recipe:
     @property
     def fingerprint(self) -> str:
         """16 hex digits over every setting."""
-        values = asdict(self)
-        # numbers that compare equal (1 and 1.0) must give the same text
-        values.update({name: float(values[name]) for name, *_ in _RANGES if values[name] is not None})
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        return _fingerprint(self)
+
+
+# remembered, because every trial of a study asks for that of one recipe
+@lru_cache(maxsize=256)
+def _fingerprint(recipe: Recipe) -> str:
+    values = asdict(recipe)
+    # numbers that compare equal (1 and 1.0) must give the same text
+    values.update({name: float(values[name]) for name, *_ in _RANGES if values[name] is not None})
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 _OPTIONAL: Final = ("train_images", "val_images", "drop_path", "dropout", "norm_momentum")

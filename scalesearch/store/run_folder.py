@@ -58,8 +58,11 @@ class RunFolder:
         _check_is_run(path)
         return cls(path, verb, name)
 
-    def precheck(self, settings: Mapping[str, Any]) -> None:
+    def precheck(self, settings: Mapping[str, Any]) -> bool:
         """Refuse what `open` would refuse, before expensive work and without writing; a new run has nothing to check.
+
+        Returns:
+            Whether the run is finished: then nothing is left to train, unless it is given more to do.
 
         Raises:
             RunFolderError: another driver is at work, or the settings differ from those of the first start.
@@ -70,6 +73,8 @@ class RunFolder:
             if (self.path / LEDGER_FILE).exists():
                 with Ledger.open_readonly(self.path / LEDGER_FILE, undriven=True) as ledger:
                     self._check_settings(ledger.get_meta("settings"), _as_text(settings))
+                    return ledger.is_finished
+        return False
 
     def open(self, settings: Mapping[str, Any], config_yaml: str | None = None) -> Self:
         """Create or continue the run.

@@ -49,23 +49,23 @@ def run_axes(settings: AxesSettings, folder: RunFolder, config_yaml: str, screen
     info = check_source(settings.data)
     plan, proxies = plan_proxies(wanted, settings, info)
     engine = create_engine(settings.engine)  # refuses here what the machine does not have
-    opening.precheck()
+    finished = opening.precheck()
     screen.planned(plan.sentence(), candidate_rows(plan, proxies), proxies.warnings)
 
     def ready() -> tuple[AxesWork, PreparedData]:
+        if not finished:
+            engine.start()  # starts up while this process decodes and calibrates
         data = prepare(settings.data, side=proxies.largest_side, progress=screen.stage)
         # anew, because there may be a colour picture among grey ones that the first look did not meet
         seen = replace(info, channels=data.channels)
         return AxesWork(settings, *plan_proxies(wanted, settings, seen), data), data
 
-    with opening.open(ready) as (work, run), engine:
+    with engine, opening.open(ready) as (work, run):
         return _run(work, run, engine)
 
 
 def _run(work: AxesWork, run: OpenRun, engine: Engine) -> dict[str, Any]:
     """Train, fit and write."""
-    if not run.ledger.is_finished:
-        engine.start()  # starts up while this process calibrates
     run.folder.write_text("candidates.csv", rows_to_csv(candidate_rows(work.plan, work.proxies)))
     with run.stop.immediate():
         run.estimate(
@@ -73,7 +73,7 @@ def _run(work: AxesWork, run: OpenRun, engine: Engine) -> dict[str, Any]:
             work.recipe,
             work.data,
             trainings=len(work.proxies.trained) * work.settings.seeds.at_most,
-            slots=engine.slots,
+            slots=lambda: engine.slots,
             minutes=work.settings.minutes,
             smaller=work.smaller(),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from scalesearch.data.prepare import check_source, prepare
@@ -66,19 +67,19 @@ def run_search(settings: BaselineSettings, folder: RunFolder, config_yaml: str, 
         replace(settings.engine, name="serial", slots=None) if answer else settings.engine, trial_fn=answer
     )
     warnings = _check_data(settings) if plan.table is None else ()
-    opening.precheck()
+    finished = opening.precheck()
     screen.say(plan.sentence())
     for warning in warnings:
         screen.say(f"note: {warning}")
 
     def ready() -> tuple[Evaluator, PreparedData]:
+        if not finished:
+            engine.start()  # starts up while this process decodes
         evaluator = _evaluator(plan, screen)
         return evaluator, evaluator.data
 
-    with opening.open(ready) as (evaluator, run), engine:
+    with engine, opening.open(ready) as (evaluator, run):
         work = BaselineWork(settings, plan.problem, plan.start, evaluator, run.ledger)
-        if not run.ledger.is_finished:
-            engine.start()
         run.open_session(engine.slots)
         loop = _search(work, strategy, engine, run)
         finals = hold_finals(work, loop, engine, run.stop, screen)
@@ -107,13 +108,15 @@ def _search(work: BaselineWork, strategy: Strategy, engine: Engine, run: OpenRun
 def _trainings(work: BaselineWork, engine: Engine, results: Mapping[str, TrialRecord]) -> int:
     """How many trainings the search may take: what fits its part of the minutes, once a few were timed."""
     settings = work.settings
-    timed = [record.seconds for record in results.values() if record.seconds]
+    if settings.minutes is None or settings.evaluator.name == "table":
+        return settings.trials
     first = max(_MEASURED, 2 * engine.slots)
-    if settings.minutes is None or settings.evaluator.name == "table" or len(timed) < first:
+    timed = list(islice((record.seconds for record in results.values() if record.seconds), first))
+    if len(timed) < first:
         return settings.trials
     minutes = settings.minutes * (1 - settings.final_share)
     return decided_budget(
-        work.ledger, minutes, engine.slots, timed[:first], at_least=first, at_most=settings.trials, key="search_budget"
+        work.ledger, minutes, engine.slots, timed, at_least=first, at_most=settings.trials, key="search_budget"
     )
 
 

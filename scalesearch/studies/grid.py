@@ -61,23 +61,23 @@ def run_grid(settings: GridSettings, folder: RunFolder, config_yaml: str, screen
     info = check_source(settings.data)
     grid, proxies = plan_proxies(wanted, settings, info)
     engine = create_engine(settings.engine)  # refuses here what the machine does not have
-    opening.precheck()
+    finished = opening.precheck()
     screen.planned(grid.sentence(), candidate_rows(grid, proxies), proxies.warnings)
 
     def ready() -> tuple[GridWork, PreparedData]:
+        if not finished:
+            engine.start()  # starts up while this process decodes, counts and calibrates
         data = prepare(settings.data, side=proxies.largest_side, progress=screen.stage)
         # anew, because there may be a colour picture among grey ones that the first look did not meet
         seen = replace(info, channels=data.channels)
         return GridWork(settings, *plan_proxies(wanted, settings, seen), data), data
 
-    with opening.open(ready) as (work, run), engine:
+    with engine, opening.open(ready) as (work, run):
         return _run(work, run, engine)
 
 
 def _run(work: GridWork, run: OpenRun, engine: Engine) -> dict[str, Any]:
     """Verify, train, judge and write."""
-    if not run.ledger.is_finished:
-        engine.start()  # starts up while this process counts and calibrates
     with run.stop.immediate():
         counted = _counted(work, run.ledger, run.screen) if work.settings.verify else {}
         run.folder.write_text("candidates.csv", rows_to_csv(candidate_rows(work.grid, work.proxies, counted)))
@@ -86,7 +86,7 @@ def _run(work: GridWork, run: OpenRun, engine: Engine) -> dict[str, Any]:
             work.recipe,
             work.data,
             trainings=work.max_trainings,
-            slots=engine.slots,
+            slots=lambda: engine.slots,
             minutes=work.settings.minutes,
             smaller=work.smaller(),
         )

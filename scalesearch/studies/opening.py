@@ -47,7 +47,7 @@ class OpenRun:
         data: PreparedData,
         *,
         trainings: int,
-        slots: int,
+        slots: Callable[[], int],
         minutes: float | None,
         smaller: str,
     ) -> None:
@@ -60,7 +60,8 @@ class OpenRun:
             # the trainings themselves will tell, and be recorded; an estimate must not end a run
             self.screen.say(f"note: no estimate of the time, because a calibration training {error}")
             return
-        self.screen.estimated(seconds, trainings, slots, minutes, smaller)
+        # asked for now, because an engine knows its slots only when it has started
+        self.screen.estimated(seconds, trainings, slots(), minutes, smaller)
 
     def open_session(self, slots: int) -> None:
         """Training begins."""
@@ -89,9 +90,9 @@ class Opening:
     screen: Screen
     started: float = field(default_factory=time.time)
 
-    def precheck(self) -> None:
-        """Refuse what `open` would refuse, before expensive work and without writing."""
-        self.folder.precheck(self.identity)
+    def precheck(self) -> bool:
+        """Refuse what `open` would refuse, before expensive work and without writing; whether the run is finished."""
+        return self.folder.precheck(self.identity)
 
     @contextmanager
     def open(self, ready: Callable[[], tuple[Work, PreparedData]]) -> Iterator[tuple[Work, OpenRun]]:

@@ -190,6 +190,18 @@ def test_what_cannot_be_reported_is_one_line(run: Run, runs: Path, broken: str) 
         assert (code, one_line(err)) == (2, True)
 
 
+def test_a_run_without_its_settings_is_reported_all_the_same(run: Run, runs: Path, tmp_path: Path) -> None:
+    (runs / "axes/first/config.yaml").unlink()
+    assert run("report", "axes/first")[0] == 0
+    assert "config.yaml could not be read" in (runs / "axes/first/report.html").read_text()
+    assert run("report", "axes/first", "grid/first")[0] == 0
+    both = (tmp_path / "comparison.html").read_text()
+    assert "config.yaml could not be read" in both
+    assert "Not known, because config.yaml is missing or broken in axes/first." in both
+    assert "the runs have the same settings" not in both
+    assert "trained differently" not in both
+
+
 def test_runs_lists_and_exports(run: Run, runs: Path, tmp_path: Path) -> None:
     assert run("runs")[1].splitlines()[0].split()[:2] == ["run", "status"]
     assert [row["name"] for row in json.loads(run("runs", "--json")[1])] == ["first"] * 3

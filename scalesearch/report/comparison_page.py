@@ -11,9 +11,8 @@ from scalesearch.errors import RunFolderError
 from scalesearch.report.key_numbers import key_numbers
 from scalesearch.report.page_cells import MISSING, Table
 from scalesearch.report.page_parts import as_sentence, data_uri, names_in, render_page, settings_text
-from scalesearch.report.redraw import FIGURES, pictures_of
+from scalesearch.report.redraw import FIGURES, config_text, pictures_of
 from scalesearch.store.run import Run
-from scalesearch.store.run_folder import CONFIG_FILE
 
 __all__ = ["comparability", "comparison_page", "differing_settings"]
 
@@ -37,8 +36,10 @@ def comparison_page(runs: Sequence[Run]) -> str:
             value=f"{type(error).__name__} {error}",
             way_out="leave out the other runs",
         ) from error
-    labels, texts = _labels(runs), [settings_text(_config(run)) for run in runs]
-    alarms, notes = comparability(summaries, [yaml.safe_load(text) or {} for text in texts])
+    labels, texts = _labels(runs), [settings_text(config_text(run)) for run in runs]
+    configs = [yaml.safe_load(text) or {} for text in texts]
+    unknown = [label for label, config in zip(labels, configs, strict=True) if not config]
+    alarms, notes = comparability(summaries, [config for config in configs if config])
     pictures = [pictures_of(run) for run in runs]
     return render_page(
         "comparison.html",
@@ -47,7 +48,8 @@ def comparison_page(runs: Sequence[Run]) -> str:
         enough=not alarms,
         alarms=alarms,
         numbers=_rows_table("", labels, numbers),
-        settings=_rows_table("setting", labels, differing_settings(texts)),
+        settings=_rows_table("setting", labels, [] if unknown else differing_settings(texts)),
+        unknown=unknown,
         outcomes=list(zip(labels, sentences, strict=True)),
         warnings=[*notes, *_warnings(labels, summaries)],
         rows=_figure_rows(labels, pictures),
@@ -137,13 +139,6 @@ def _labels(runs: Sequence[Run]) -> list[str]:
     """VERB/NAME of each run; where two share it, with the folder that tells them apart."""
     short = ["/".join(run.path.parts[-2:]) for run in runs]
     return [label if short.count(label) == 1 else f"{label} ({index})" for index, label in enumerate(short, start=1)]
-
-
-def _config(run: Run) -> str:
-    try:
-        return (run.path / CONFIG_FILE).read_text(encoding="utf-8")
-    except OSError:
-        return "{}"
 
 
 def _flat(values: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

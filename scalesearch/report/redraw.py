@@ -20,7 +20,7 @@ from scalesearch.report.search_page import search_page
 from scalesearch.store.run import Run
 from scalesearch.store.run_folder import CONFIG_FILE, RunFolder
 
-__all__ = ["FIGURES", "draw", "page_of", "pictures_of", "redraw"]
+__all__ = ["FIGURES", "config_text", "draw", "page_of", "pictures_of", "redraw"]
 
 #: the figures of each kind of study, in the order of its page
 FIGURES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -95,12 +95,12 @@ def draw(run: Run) -> Drawing:
 
 
 def _grid(run: Run, summary: Mapping[str, Any]) -> Drawing:
-    standings, config = _table(run, "standings.csv"), _config(run)
+    standings, config = _table(run, "standings.csv"), config_text(run)
     return Drawing(grid_figures(standings, summary), lambda pictures: grid_page(summary, standings, pictures, config))
 
 
 def _search(run: Run, summary: Mapping[str, Any]) -> Drawing:
-    trials, finalists, config = run.frame("trials.parquet"), _table(run, "finalists.csv"), _config(run)
+    trials, finalists, config = run.frame("trials.parquet"), _table(run, "finalists.csv"), config_text(run)
     return Drawing(
         search_figures(trials, finalists, summary),
         lambda pictures: search_page(summary, finalists, trials, pictures, config),
@@ -109,7 +109,7 @@ def _search(run: Run, summary: Mapping[str, Any]) -> Drawing:
 
 def _axes(run: Run, summary: Mapping[str, Any]) -> Drawing:
     curves, fits, comparisons = (_table(run, name) for name in ("curves.csv", "fits.csv", "comparisons.csv"))
-    config = _config(run)
+    config = config_text(run)
     return Drawing(
         axes_figures(curves, fits, comparisons, summary),
         lambda pictures: axes_page(summary, curves, comparisons, pictures, config),
@@ -134,8 +134,12 @@ def _table(run: Run, name: str) -> pd.DataFrame:
         return pd.DataFrame()
 
 
-def _config(run: Run) -> str:
-    return (run.path / CONFIG_FILE).read_text(encoding="utf-8")
+def config_text(run: Run) -> str:
+    """The run's config.yaml; empty where it has none, because results can be shown without their settings."""
+    try:
+        return (run.path / CONFIG_FILE).read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 @contextmanager

@@ -13,7 +13,8 @@ ScaleSearchError
 │   └── MissingPackageError an optional package that is absent or broken
 ├── TrialError              a trial failed in a way it can name             recorded
 │   └── DivergedError       the loss became NaN or infinite
-├── LedgerError             the ledger is corrupt, locked or newer           exit 1
+├── LedgerError             the ledger is corrupt or locked                 exit 1
+│   └── NewerSchemaError    it was written by a newer scalesearch           exit 2
 ├── EngineError             an engine lost its workers for good             exit 1
 ├── VerificationError       the closed form and fvcore disagree             exit 1
 └── InterruptedRun          SIGINT or SIGTERM; what was committed is kept   exit 130 or 143
@@ -34,6 +35,7 @@ __all__ = [
     "InterruptedRun",
     "LedgerError",
     "MissingPackageError",
+    "NewerSchemaError",
     "ResourceError",
     "RunFolderError",
     "ScaleSearchError",
@@ -124,6 +126,12 @@ class DivergedError(TrialError):
 
 class LedgerError(ScaleSearchError):
     """The ledger is corrupt, locked by another process, or from a newer version."""
+
+
+class NewerSchemaError(LedgerError):
+    """A ledger of a newer scalesearch; nothing is wrong with it."""
+
+    exit_code = 2
 
 
 class EngineError(ScaleSearchError):

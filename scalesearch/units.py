@@ -29,7 +29,10 @@ def parse_count(text: str | int | float, *, what: str = "a count") -> int:
     """
     if isinstance(text, bool):
         raise UnitError(f"{what} must be a number", value=text, way_out=_WAY_OUT)
-    match = _COUNT.fullmatch(str(text))
+    try:
+        match = _COUNT.fullmatch(str(text))
+    except ValueError:  # Python does not write integers of more than 4300 digits
+        raise UnitError(f"{what} must be at most 1e18", value="thousands of digits", way_out=_WAY_OUT) from None
     if match is None:
         raise UnitError(f"{what} must be a positive number with suffix K, M, G or T", value=text, way_out=_WAY_OUT)
     value = float(match[1]) * _SUFFIX[match[2].upper()]

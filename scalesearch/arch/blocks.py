@@ -155,9 +155,7 @@ class StageSpec:
         Raises:
             SpecError: not an object, an unknown or missing key, a value outside the rules.
         """
-        known: dict[str, Any] = check_keys(
-            values, "a stage", known=_KEYS, required=("kind", "kernel_size", "stride", "width", "depth")
-        )
+        known: dict[str, Any] = check_keys(values, "a stage", known=_KEYS, required=_KEYS)
         return cls(**known)
 
 

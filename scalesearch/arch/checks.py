@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from scalesearch.errors import SpecError, UnknownNameError
 
-__all__ = ["check_bool", "check_int", "check_keys", "check_name", "check_odd", "check_real"]
+__all__ = ["check_bool", "check_int", "check_keys", "check_label", "check_name", "check_odd", "check_real"]
 
 
 def check_int(name: str, value: object, low: int, high: int) -> None:
@@ -37,6 +37,15 @@ def check_name(kind: str, value: object, known: Collection[str]) -> None:
     """One of the `known` names."""
     if not isinstance(value, str) or value not in known:
         raise UnknownNameError.of(kind, value, known)
+
+
+def check_label(what: str, value: object) -> None:
+    """1 to 200 printable characters, because a terminal obeys others, and none of =+-@ first, because a name is a
+    cell of tables that spreadsheets open, and those would take it for a formula."""
+    if not isinstance(value, str) or not 1 <= len(value) <= 200 or not value.isprintable():
+        raise SpecError(f"{what} must be 1 to 200 printable characters", value=value)
+    if value.lstrip()[:1] in ("", *"=+-@"):
+        raise SpecError(f"{what} must not be blank or begin with =, +, - or @", value=value)
 
 
 def check_keys(values: object, what: str, *, known: Collection[str], required: Collection[str]) -> dict[str, object]:

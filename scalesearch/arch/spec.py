@@ -16,12 +16,12 @@ from functools import lru_cache
 from typing import Any, Final
 
 from scalesearch.arch.blocks import ACTIVATIONS, BLOCK_KINDS, MAX_DEPTH, MAX_WIDTH, BlockSpec, StageSpec
-from scalesearch.arch.checks import check_bool, check_int, check_keys, check_name, check_odd, check_real
+from scalesearch.arch.checks import check_bool, check_int, check_keys, check_label, check_name, check_odd, check_real
+from scalesearch.arch.spec_schema import SCHEMA_VERSION, migrated
 from scalesearch.errors import SpecError
 
 __all__ = ["ACTIVATIONS", "BLOCK_KINDS", "MAX_DEPTH", "POOL_KERNEL_SIZE", "BlockSpec", "NetSpec", "StageSpec"]
 
-SCHEMA_VERSION: Final = 1
 #: side of the stem's max pool, px; its stride is 2
 POOL_KERNEL_SIZE: Final = 3
 _MAX_RESOLUTION: Final = 1 << 14
@@ -69,8 +69,7 @@ class NetSpec:
     stem_pool: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise SpecError("a network needs a name", value=self.name)
+        check_label("a network's name", self.name)
         check_name("activation", self.activation, ACTIVATIONS)
         if not isinstance(self.stages, tuple) or not all(isinstance(s, StageSpec) for s in self.stages):
             raise SpecError("stages must be a tuple of stages", value=type(self.stages).__name__)
@@ -172,14 +171,9 @@ class NetSpec:
         Raises:
             SpecError: not an object, an unknown or missing key, a value outside the rules, a newer schema.
         """
-        known: dict[str, Any] = check_keys(
-            values, "a network spec", known=_KEYS, required=("name", "resolution", "stem_width", "stages")
-        )
-        schema = known.pop("schema", SCHEMA_VERSION)
-        if schema != SCHEMA_VERSION:
-            raise SpecError(
-                f"this scalesearch reads spec schema {SCHEMA_VERSION}", value=schema, way_out="update scalesearch"
-            )
+        if isinstance(values, dict):
+            values = migrated(values)
+        known: dict[str, Any] = check_keys(values, "a network spec", known=_KEYS, required=_KEYS)
         stages = known["stages"]
         if not isinstance(stages, list):
             raise SpecError("stages must be a list", value=type(stages).__name__)
@@ -199,7 +193,7 @@ class NetSpec:
         """
         try:
             values = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError: also an integer of thousands of digits
             raise SpecError(
                 "a spec file must hold JSON", value=str(error), way_out="write it with `to_json`"
             ) from error
@@ -237,4 +231,4 @@ def _fingerprint(values: tuple[Any, ...]) -> str:
 
 
 _BLOCK_FIELDS: Final = tuple(field.name for field in fields(BlockSpec))
-_KEYS: Final = frozenset({"schema", *(field.name for field in fields(NetSpec))})
+_KEYS: Final = frozenset(field.name for field in fields(NetSpec))

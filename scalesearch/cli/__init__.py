@@ -4,7 +4,20 @@ Exit codes: 0 done, 1 failed, 2 the user's input was wrong (one line, no traceba
 """
 
 # each registers its verbs, in this order
-from scalesearch.cli import axes, emit, grid, networks, report, run, runs, scale, search, shards, train  # noqa: F401
+from scalesearch.cli import (  # noqa: F401
+    axes,
+    doctor,
+    emit,
+    grid,
+    networks,
+    report,
+    run,
+    runs,
+    scale,
+    search,
+    shards,
+    train,
+)
 from scalesearch.cli.app import app
 from scalesearch.cli.entry import main
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scalesearch.cli.app import app
-from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides
+from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides, Progress
 from scalesearch.cli.study import composed, named_after, run_folder, run_study
 
 _EPILOG = """\b
@@ -43,6 +43,7 @@ def axes(
     name: Name = None,
     runs_dir: Annotated[str | None, typer.Option(help="Where runs lie. Default: runs.")] = None,
     config_dir: ConfigDir = None,
+    progress: Progress = None,
     as_json: AsJson = False,
 ) -> None:
     """Show how accuracy grows with width, depth, resolution and all three, and where each stops paying."""

@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from scalesearch.cli.app import app
+from scalesearch.cli.progress import complaint
 from scalesearch.errors import ScaleSearchError
 
 __all__ = ["main"]
@@ -23,10 +24,10 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except ScaleSearchError as error:
         code = error.exit_code
-        _complain(str(error), getattr(error, "table", ""))
+        _complain(str(error), code, getattr(error, "table", ""))
     except (KeyboardInterrupt, typer.Abort):
         code = 130
-        _complain("interrupted before anything was started")
+        _complain("interrupted before anything was started", code)
     except BrokenPipeError:
         # the reader of our output went away (| head): that is no failure of ours, and nothing can be printed
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
@@ -35,12 +36,12 @@ def main() -> NoReturn:
         if not hasattr(error, "format_message"):
             raise
         code = 2  # typer's usage errors: unknown option, missing argument
-        _complain(" ".join(error.format_message().split()) + "; see scalesearch --help")
+        _complain(" ".join(error.format_message().split()) + "; see scalesearch --help", code)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _complain(line: str, table: str = "") -> None:
-    text = f"error: {line}" + (f"\n{table}" if table else "")
+def _complain(line: str, code: int, table: str = "") -> None:
+    text = complaint(line, table, code)
     # in the C locale stderr may not hold every character of a path
     encoding = sys.stderr.encoding or "ascii"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalesearch.cli.app import app
-from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides
+from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides, Progress
 from scalesearch.cli.study import composed, now, run_folder, run_study
 from scalesearch.units import format_count
 
@@ -51,6 +51,7 @@ def grid(
     name: Name = None,
     runs_dir: Annotated[str | None, typer.Option(help="Where runs lie. Default: runs.")] = None,
     config_dir: ConfigDir = None,
+    progress: Progress = None,
     as_json: AsJson = False,
 ) -> None:
     """Find alpha, beta and gamma around a baseline of about the target, on realised cost."""

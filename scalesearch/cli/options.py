@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from scalesearch.cli.progress import choose_progress
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Hydra overrides: data=cifar10 proxy.epochs=2 debug=tiny"),
@@ -19,6 +21,15 @@ ResumeOverrides = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Progress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="json",
+        help="One event a line on stderr, as JSON, instead of words (docs/watching.md).",
+        callback=choose_progress,
+        expose_value=False,
+    ),
+]
 Name = Annotated[str | None, typer.Option(help="Of the run; repeating a name continues it.")]
 RunsDir = Annotated[str, typer.Option(help="Where runs lie.")]
 Data = Annotated[

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalesearch.cli.app import app
-from scalesearch.cli.options import AsJson, Data, Name, Overrides
+from scalesearch.cli.options import AsJson, Data, Name, Overrides, Progress
+from scalesearch.cli.progress import tell
 from scalesearch.cli.study import now, run_folder, study_summary
 from scalesearch.errors import SpecError
 from scalesearch.units import format_count, format_seconds, parse_count
@@ -41,6 +42,7 @@ def run(
     data: Data = None,
     name: Name = None,
     runs_dir: Annotated[str | None, typer.Option(help="Where runs lie. Default: runs.")] = None,
+    progress: Progress = None,
     as_json: AsJson = False,
 ) -> None:
     """All of it: baseline, grid, axes, family, emitted files and one report, within a budget of minutes."""
@@ -69,26 +71,23 @@ def run(
     for step in steps:  # everything that can be refused is refused before the first training
         run_folder(config.runs_dir, step.verb, name)
         step.values(config, choices, flags, minutes=planned.get(step.verb))
-    typer.echo(
+    tell(
         "steps: "
         + ", ".join(f"{step.verb} {planned[step.verb]:g} min" if planned else step.verb for step in steps)
-        + f", scale --phi {config.phi}, emit {','.join(config.formats)}, report",
-        err=True,
+        + f", scale --phi {config.phi}, emit {','.join(config.formats)}, report"
     )
     parts, base = {}, config.baseline
     for step in steps:
         base_flags = {} if base is None or step.verb == "search" else {"baseline": base}
         minutes = pace.give(step.verb) if planned else None
         composed = step.values(config, choices, {**flags, **base_flags}, minutes=minutes)
-        typer.echo(f"== {step.verb}" + (f", {minutes:g} min of training" if minutes else ""), err=True)
+        tell(f"== {step.verb}" + (f", {minutes:g} min of training" if minutes else ""))
         started = time.monotonic()
         try:
             parts[step.verb] = study_summary(step.verb, composed, run_folder(config.runs_dir, step.verb, name))
         except typer.Exit:  # interrupted; what is refused leaves nothing behind
             pace.took(step.verb, time.monotonic() - started)
-            typer.echo(
-                f"then repeat `scalesearch run` as it was, with --name {name}, for the steps that follow", err=True
-            )
+            tell(f"then repeat `scalesearch run` as it was, with --name {name}, for the steps that follow")
             raise
         pace.took(step.verb, time.monotonic() - started)
         if step.verb == "search":
@@ -122,7 +121,7 @@ def _deliver(config: PipelineConfig, name: str, parts: dict[str, Any], pace: Pac
 
     started, runs = time.monotonic(), Path(config.runs_dir)
     grid = runs / "grid" / name
-    typer.echo("== scale, emit, report", err=True)
+    tell("== scale, emit, report")
     values = compose("scale", flags={"from_run": str(grid), "phi": config.phi, "runs_dir": config.runs_dir})
     family, _ = write_family(values, name)
     home = runs / "run" / name

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from scalesearch.cli.app import app
-from scalesearch.cli.options import AsJson, ResumeOverrides, RunsDir
+from scalesearch.cli.options import AsJson, Progress, ResumeOverrides, RunsDir
 from scalesearch.cli.study import STUDIES, run_folder, run_study
 from scalesearch.errors import UnknownNameError
 
@@ -21,6 +21,7 @@ def resume(
     run: Annotated[str, typer.Argument(help="A run's folder, or VERB/NAME below the runs folder.")],
     overrides: ResumeOverrides = None,
     runs_dir: RunsDir = "runs",
+    progress: Progress = None,
     as_json: AsJson = False,
 ) -> None:
     """Continue a run where it stopped; finished work is never repeated."""

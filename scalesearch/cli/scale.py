@@ -10,6 +10,7 @@ import typer
 
 from scalesearch.cli.app import app
 from scalesearch.cli.options import AsJson, ConfigDir, Overrides
+from scalesearch.cli.progress import tell
 from scalesearch.cli.study import now
 from scalesearch.errors import ConfigError
 
@@ -105,7 +106,7 @@ def write_family(values: dict[str, Any], name: str) -> tuple[dict[str, Any], Pat
         folder,
         identity=identity_of(values),
         config_yaml=to_yaml(values),
-        say=lambda line: typer.echo(line, err=True),
+        say=tell,
     )
     return summary, folder.path
 

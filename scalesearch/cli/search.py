@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scalesearch.cli.app import app
-from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides
+from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides, Progress
 from scalesearch.cli.study import composed, now, run_folder, run_study
 from scalesearch.units import format_count
 
@@ -51,6 +51,7 @@ def search(
     name: Name = None,
     runs_dir: Annotated[str | None, typer.Option(help="Where runs lie. Default: runs.")] = None,
     config_dir: ConfigDir = None,
+    progress: Progress = None,
     as_json: AsJson = False,
 ) -> None:
     """Find a baseline network of about the target under the MnasNet objective ACC * (cost / T)^w."""

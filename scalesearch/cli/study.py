@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from scalesearch.cli.progress import tell
 from scalesearch.errors import InterruptedRun
 
 if TYPE_CHECKING:
@@ -39,13 +40,16 @@ def study_summary(verb: str, values: dict[str, Any], folder: RunFolder) -> dict[
         typer.Exit: interrupted; how to continue was printed.
     """
     from scalesearch.config import to_yaml
+    from scalesearch.report.listeners import EventLog
     from scalesearch.report.screen import open_screen
+    from scalesearch.store.run_folder import LEDGER_FILE
 
     run, _ = _runner(verb, values)
+    screen = open_screen().listen(EventLog(folder.path, LEDGER_FILE))
     try:
-        return run(folder, to_yaml(values), open_screen())
+        return run(folder, to_yaml(values), screen)
     except InterruptedRun as error:
-        typer.echo(_interrupted_words(folder.path), err=True)
+        tell(_interrupted_words(folder.path))
         raise typer.Exit(error.exit_code) from error
 
 

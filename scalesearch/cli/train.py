@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from scalesearch.cli.app import app
-from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides
+from scalesearch.cli.options import AsJson, ConfigDir, Data, Name, Overrides, Progress
 from scalesearch.cli.study import composed, named_after, run_folder, run_study
 
 _EPILOG = """\b
@@ -39,6 +39,7 @@ def train(
     name: Name = None,
     runs_dir: Annotated[str | None, typer.Option(help="Where runs lie. Default: runs.")] = None,
     config_dir: ConfigDir = None,
+    progress: Progress = None,
     as_json: AsJson = False,
 ) -> None:
     """Train one network for longer, from scratch or from weights, with checkpoints."""

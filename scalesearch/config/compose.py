@@ -93,8 +93,11 @@ def compose(
                 verb, overrides=[*searchpath, *(f"{group}={choice}" for group, choice in chosen.items()), *overrides]
             )
             values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    # Hydra refuses some overrides with plain Python errors, and a user's file may hold broken YAML
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, YAMLError) as error:
+    # Hydra refuses some overrides with plain Python errors, and a user's file may hold broken YAML or refer to itself
+    except (
+        HydraException, OmegaConfBaseException, ValueError, TypeError, AttributeError, AssertionError, KeyError,
+        RecursionError, YAMLError,
+    ) as error:  # fmt: skip
         raise _config_error(error, verb, overrides) from error
     assert isinstance(values, dict)
     plain = typing.cast(dict[str, Any], values)

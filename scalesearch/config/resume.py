@@ -40,6 +40,7 @@ def resumed_values(verb: str, stored: Mapping[str, Any], overrides: Sequence[str
         ConfigError: an override that would change results, or one that cannot be read.
     """
     values: dict[str, Any] = copy.deepcopy(dict(stored))
+    _refuse_foreign_cluster(values, overrides)
     if not overrides:
         return values
     keys = [text.partition("=")[0] for text in overrides]
@@ -61,3 +62,22 @@ def resumed_values(verb: str, stored: Mapping[str, Any], overrides: Sequence[str
             target, source = target.setdefault(name, {}), source[name]
         target[last] = source[last]
     return values
+
+
+def _refuse_foreign_cluster(values: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """A run folder may come from somebody else, and whoever names the cluster can run code here: Ray unpickles answers.
+
+    Raises:
+        ConfigError: the stored settings name a cluster on another machine, and the overrides name none.
+    """
+    engine = values.get("engine")
+    address = engine.get("address") if isinstance(engine, Mapping) else None
+    host = str(address).removeprefix("ray://").rpartition(":")[0]
+    if address in (None, "auto") or host in ("127.0.0.1", "localhost", "[::1]"):
+        return
+    if not any(text.startswith(("engine=", "engine.address=")) for text in overrides):
+        raise ConfigError(
+            "a cluster that a run folder names must be named again, because its workers' answers can run code here",
+            value=address,
+            way_out=f"if you trust it, add engine.address={address}; or engine=ray for this machine",
+        )

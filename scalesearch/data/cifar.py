@@ -7,6 +7,7 @@ the end of a longer training (test_part.py).
 
 from __future__ import annotations
 
+import lzma
 import tarfile
 import zlib
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scalesearch.data.bounded import open_bounded
 from scalesearch.data.plain_pickle import load_plain
 from scalesearch.data.settings import DataSettings
 from scalesearch.data.source import ArrayPictures, Index, Pictures
@@ -25,6 +27,7 @@ __all__ = ["open_cifar10", "open_cifar100", "open_cifar100_test", "open_cifar10_
 
 _PIXELS = 3 * 32 * 32
 _MOST_BYTES = 256_000_000  # the largest official member has 155 MB
+_MOST_UNPACKED = 400_000_000  # the largest official archive has 187 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ def _from_archive(path: Path, form: _Form) -> dict[str, bytes] | None:
     wanted = {f"{form.folder}/{name}": name for name in (*form.batches, form.names)}
     found: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with open_bounded(path, _MOST_UNPACKED) as stream_in, tarfile.open(fileobj=stream_in, mode="r|") as archive:
             for member in archive:
                 name = wanted.get(member.name.removeprefix("./"))
                 if name is not None and member.isreg() and member.size <= _MOST_BYTES:
@@ -147,7 +150,7 @@ def _from_archive(path: Path, form: _Form) -> dict[str, bytes] | None:
                     found[name] = stream.read()
                 if len(found) == len(wanted):
                     break
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, tarfile.TarError, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{path} must be a whole tar archive", value=str(error), way_out=_UNPACK_AGAIN) from error
     if not found:
         return None

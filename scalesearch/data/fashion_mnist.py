@@ -21,7 +21,7 @@ from scalesearch.data.settings import DataSettings
 from scalesearch.data.source import ArrayPictures, Index, Pictures
 from scalesearch.errors import DataError
 
-__all__ = ["open_fashion_mnist"]
+__all__ = ["is_at_hand", "open_fashion_mnist"]
 
 CLASS_NAMES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -57,6 +57,15 @@ def open_fashion_mnist(settings: DataSettings) -> Pictures:
     index = Index(CLASS_NAMES, labels.astype(np.int64))
     identity = hashlib.sha256((SHA256[IMAGES] + SHA256[LABELS]).encode()).hexdigest()
     return ArrayPictures(index, images[..., None], identity)
+
+
+def is_at_hand(settings: DataSettings) -> bool:
+    """Whether `open_fashion_mnist` needs no download.
+
+    Raises:
+        DataError: data.root is set and does not hold the files.
+    """
+    return _find(settings, settings.cache_folder / "fashion-mnist") is not None
 
 
 def _find(settings: DataSettings, cache: Path) -> Path | None:

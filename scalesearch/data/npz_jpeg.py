@@ -25,6 +25,8 @@ from scalesearch.errors import DataError
 
 __all__ = ["open_npz_jpeg"]
 
+_SPARE_BYTES = 256_000_000
+_MOST_RATIO = 20  # unpacked over packed; labels and splits compress better, but are small beside pictures
 _KEYS = ("jpeg", "offset", "label", "split", "classes")
 
 
@@ -53,13 +55,24 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file() or not zipfile.is_zipfile(path):
         raise DataError("data.path must be an .npz file", value=str(path), way_out="set data.path=FILE.npz")
     try:
+        _refuse_bomb(path)
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in _KEYS if key not in file.files]
             if missing:
                 raise _malformed(f"{path.name} must hold the arrays {', '.join(_KEYS)}", f"no {missing[0]}")
             return {key: file[key] for key in _KEYS}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    # numpy allocates what an array's header says before it reads, and zipfile refuses what it does not know
+    except (OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise _malformed(f"{path.name} must be readable as plain arrays", str(error)) from error
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse a file that unpacks to far more than it holds: pictures are compressed already."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist() if Path(member.filename).stem in _KEYS)
+    most = _SPARE_BYTES + _MOST_RATIO * path.stat().st_size
+    if unpacked > most:
+        raise _malformed(f"{path.name} must unpack to at most {most // 1_000_000} MB", f"{unpacked // 1_000_000} MB")
 
 
 def _integers(arrays: dict[str, NDArray[Any]], key: str) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ INDEX_FILE: Final = "shards.json"
 _FORMAT: Final = 1
 _WAY_OUT: Final = "write the shards again"
 _CHUNK: Final = 256  # pictures decoded at a time
+_SHARD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.tar")
 _MOST_BYTES: Final = 64_000_000  # of one picture
 
 Sample = tuple[NDArray[np.uint8], int]
@@ -69,12 +71,13 @@ class Shards:
             index: dict[str, Any] = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
             if index["format"] != _FORMAT:
                 raise DataError("shards must be of format 1", value=index["format"], way_out="update scalesearch")
-            parts = {
-                part: tuple((str(file), int(count), str(digest)) for file, count, digest in index["parts"][part])
-                for part in ("train", "val")
-            }
-            return cls(folder, tuple(index["classes"]), int(index["channels"]), parts, int(index["native_side"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            parts = {part: tuple(map(_entry, index["parts"][part])) for part in ("train", "val")}
+            classes = tuple(index["classes"])
+            if not isinstance(index["classes"], list) or not all(isinstance(name, str) for name in classes):
+                raise ValueError("classes must be a list of text")
+            channels, side = _whole("channels", index["channels"], 3), _whole("native_side", index["native_side"])
+            return cls(folder, classes, channels, parts, side)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{folder} must hold a whole {INDEX_FILE}", value=str(error), way_out=_WAY_OUT) from error
 
     def count(self, part: str) -> int:
@@ -109,6 +112,22 @@ class Shards:
         with own_pixel_limit():
             for file in files:
                 yield from _decoded(crew, _members(self.folder / file), side, self.channels, len(self.class_names))
+
+
+def _whole(name: str, value: object, most: int = 2**31) -> int:
+    if type(value) is not int or not 0 < value <= most:
+        raise ValueError(f"{name} must be a whole number from 1 to {most}")
+    return value
+
+
+def _entry(row: object) -> tuple[str, int, str]:
+    """(file, pictures, sha256) of a shard; the file lies in the folder itself, whoever wrote the index."""
+    if not isinstance(row, list) or len(row) != 3 or not isinstance(row[2], str):
+        raise ValueError("a part must list file, count and sha256")
+    file, count, digest = row
+    if not isinstance(file, str) or not _SHARD.fullmatch(file):
+        raise ValueError(f"a shard must be a plain file name ending in .tar, got {str(file)[:80]!r}")
+    return file, _whole("a count", count), digest
 
 
 def write_shards(

@@ -130,8 +130,15 @@ def _read_manifest(out: Path) -> dict[str, Any] | None:
     if not isinstance(manifest, dict) or manifest.get("writer") != EMIT_WRITER:
         return None
     files = manifest.get("files")
-    good = isinstance(files, dict) and all(isinstance(known, list) for known in files.values())
+    # its names are removed when they are no longer written, and the folder may come from somebody else
+    good = isinstance(files, dict) and all(
+        isinstance(known, list) and _is_inside(name) for name, known in files.items()
+    )
     return manifest if good else None
+
+
+def _is_inside(name: str) -> bool:
+    return "\0" not in name and not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 def _described(manifest: Mapping[str, Any]) -> str:

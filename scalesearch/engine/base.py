@@ -6,15 +6,25 @@ No search logic and no training logic lives here: the trial is a function that e
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Self, final
 
 from scalesearch.trial import TrialRecord, TrialRequest
 
-__all__ = ["Engine", "TrialFn", "load_trial_fn"]
+__all__ = ["Engine", "Running", "TrialFn", "load_trial_fn"]
 
 TrialFn = Callable[[TrialRequest], TrialRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A trial under way: its worker ("host:pid" where known), and since when on the clock of `time.monotonic`."""
+
+    request: TrialRequest
+    worker: str
+    since: float
 
 
 class Engine(ABC):
@@ -66,6 +76,10 @@ class Engine(ABC):
             EngineError: the engine lost its workers for good.
             DataError, MissingPackageError, ResourceError, VerificationError: no trial can run like this.
         """
+
+    def running(self) -> Sequence[Running]:
+        """What is under way, for those who watch; may be asked in any thread. Nothing where an engine cannot tell."""
+        return ()
 
     @abstractmethod
     def close(self) -> None:

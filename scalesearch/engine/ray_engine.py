@@ -7,12 +7,13 @@ replaced and its trial tried again.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from scalesearch.engine.attempt import STOPS_THE_RUN, Crash, failed_record
-from scalesearch.engine.base import Engine, TrialFn
+from scalesearch.engine.base import Engine, Running, TrialFn
 from scalesearch.engine.data_shipping import pack
 from scalesearch.engine.ray_errors import reason_of
 from scalesearch.engine.ray_session import RaySession
@@ -105,6 +106,11 @@ class RayEngine(Engine):
             if until is not None and time.monotonic() >= until:
                 return None
         return None
+
+    def running(self) -> Sequence[Running]:
+        """The trials on ready workers."""
+        busy = [(slot.request, slot) for slot in list(self._slots) if slot.ready]
+        return [Running(request, slot.worker, slot.since) for request, slot in busy if request is not None]
 
     def close(self) -> None:
         """Kill the actors and end the session; further calls do nothing."""

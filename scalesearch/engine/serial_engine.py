@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import time
+from collections.abc import Sequence
 from typing import ClassVar
 
 from scalesearch.engine.attempt import attempt_trial, failed_record
-from scalesearch.engine.base import Engine, TrialFn, load_trial_fn
+from scalesearch.engine.base import Engine, Running, TrialFn, load_trial_fn
 from scalesearch.engine.settings import EngineSettings
 from scalesearch.trial import TrialRecord, TrialRequest
 
@@ -21,6 +25,7 @@ class SerialEngine(Engine):
         self._settings = settings or EngineSettings(name="serial")
         self._trial_fn = trial_fn
         self._waiting: TrialRequest | None = None
+        self._current: tuple[Running, ...] = ()
 
     def start(self) -> None:
         """Nothing to do."""
@@ -48,12 +53,20 @@ class SerialEngine(Engine):
         assert self._trial_fn is not None
         request, self._waiting = self._waiting, None
         for attempt in range(1, self._settings.max_attempts + 1):
-            outcome = attempt_trial(self._trial_fn, request, attempt)
+            self._current = (Running(request, f"{socket.gethostname()}:{os.getpid()}", time.monotonic()),)
+            try:
+                outcome = attempt_trial(self._trial_fn, request, attempt)
+            finally:
+                self._current = ()
             if isinstance(outcome, TrialRecord):
                 return outcome
             if outcome.final or attempt == self._settings.max_attempts:
                 return failed_record(request, outcome, attempt)
         raise AssertionError("max_attempts is at least 1")
+
+    def running(self) -> Sequence[Running]:
+        """The trial inside `next_done`."""
+        return self._current
 
     def close(self) -> None:
         """Forget a waiting request."""

@@ -12,13 +12,14 @@ import os
 import shutil
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scalesearch.engine.attempt import STOPS_THE_RUN, Crash, failed_record
-from scalesearch.engine.base import Engine, TrialFn
+from scalesearch.engine.base import Engine, Running, TrialFn
 from scalesearch.engine.data_shipping import pack
 from scalesearch.engine.ray_engine import START_ATTEMPTS, WORKER_START_TIMEOUT
 from scalesearch.engine.ray_session import RaySession
@@ -134,6 +135,11 @@ class TuneEngine(Engine):
         assert request.key not in self._flights, "a trial runs once at a time"
         self._flights[request.key] = _Flight(request, time.monotonic())
         self._give(self._flights[request.key])
+
+    def running(self) -> Sequence[Running]:
+        """The trials that have a worker."""
+        flights = [flight for flight in list(self._flights.values()) if flight.runs]
+        return [Running(flight.request, f"actor {str(flight.actor)[:80]}", flight.since) for flight in flights]
 
     def next_done(self, timeout: float | None = None) -> TrialRecord | None:
         """The next finished record; ends hung trials and starts a new experiment for an ended one on the way."""

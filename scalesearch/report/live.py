@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from rich.columns import Columns
 from rich.console import Console
 from rich.live import Live
@@ -29,22 +26,19 @@ class LiveScreen(Screen):
         self._recent: list[str] = []
         self._step = ""
 
-    def __enter__(self) -> Self:
+    def _open(self) -> None:
         self._live.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _close(self) -> None:
         self._live.stop()
 
-    def say(self, line: str) -> None:
+    def _show(self, line: str) -> None:
         self._console.print(line, markup=False, soft_wrap=True)
 
-    def stage(self, what: str, done: int, total: int) -> None:
+    def _show_stage(self, what: str, done: int, total: int) -> None:
         self._step = "" if done == total else f"{what}: {done}/{total}"
         if done == total:
-            self.say(f"{what}: {total} done")
+            self._show(f"{what}: {total} done")
         self.refresh()
 
     def line(self, text: str) -> None:

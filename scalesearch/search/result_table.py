@@ -132,8 +132,9 @@ class ResultTable:
 
         s = self._settings
         try:
-            frame = pd.read_csv(self._path, dtype={s.code: str})
-        except (ValueError, OSError) as error:
+            # uncompressed, because a small archive may unpack to more than there is memory
+            frame = pd.read_csv(self._path, dtype={s.code: str}, compression=None)
+        except (ValueError, OSError, OverflowError, RecursionError) as error:
             raise DataError("a result table must be a CSV file", value=str(error)) from error
         wanted = [s.code, *s.accuracy, *filter(None, (s.macs, s.params))]
         if missing := [name for name in wanted if name not in frame.columns]:
@@ -167,7 +168,8 @@ class ResultTable:
         choices = [len(dimension.choices) for dimension in self._space.dimensions]
         parts = code.split()
         if len(parts) != len(choices) or any(
-            not part.isdecimal() or int(part) >= n for part, n in zip(parts, choices, strict=False)
+            not (part.isascii() and part.isdecimal() and len(part) < 10) or int(part) >= n
+            for part, n in zip(parts, choices, strict=False)
         ):
             raise SpecError(f"a code of this space is {len(choices)} indices with blanks between", value=code)
         return tuple(map(int, parts))
@@ -178,9 +180,17 @@ class ResultTable:
 
         cost = cost_of(self._space.decode(point))
         for name, counted in ((self._settings.macs, cost.macs), (self._settings.params, cost.params)):
-            if name is not None and float(row[name]) != counted:
+            if name is not None and _number(row[name]) != counted:
                 raise DataError(
                     f"the table's {name} must equal the counted {counted}",
                     value=f"{row[name]} for {row[self._settings.code]}",
                     way_out="choose the space that the table was made with (space=...)",
                 )
+
+
+def _number(cell: object) -> float:
+    """A cell's number; NaN, which equals nothing, for anything else."""
+    try:
+        return float(cell)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan

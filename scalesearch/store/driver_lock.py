@@ -44,8 +44,12 @@ class Holder:
         """The holder noted in a run folder, or None where the last driver ended cleanly."""
         try:
             values = json.loads((folder / NOTE_FILE).read_text(encoding="utf-8"))
-            return cls(int(values["pid"]), str(values["host"]), float(values["since"]), values["ticks"])
-        except (OSError, ValueError, KeyError, TypeError):
+            pid, host = int(values["pid"]), str(values["host"])
+            # the note may come with a foreign folder, and its host is shown
+            if not 0 < pid < 2**31 or not host.isprintable():
+                return None
+            return cls(pid, host[:255], float(values["since"]), values["ticks"])
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
     @property

@@ -19,10 +19,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote
 
-from scalesearch.errors import LedgerError
 from scalesearch.store.atomic import fsync_folder
 from scalesearch.store.ledger_faults import explain, refusal
-from scalesearch.store.rows import COLUMNS, digest_of, record_of, records_frame, row_of
+from scalesearch.store.migrations import (
+    HEADER_BYTES,
+    SCHEMA_VERSION,
+    check_contents,
+    header_schema,
+    migrate,
+    refuse_newer,
+    schema_of,
+    stamp,
+)
+from scalesearch.store.room import stop_when_low
+from scalesearch.store.rows import COLUMNS, SQL_TYPES, digest_of, record_of, records_frame, row_of
 from scalesearch.trial import TrialRecord
 
 if TYPE_CHECKING:
@@ -30,14 +40,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA_VERSION", "Ledger"]
 
-SCHEMA_VERSION: Final = 1
 LOCK_TIMEOUT: Final = 5.0
 # seconds after a move to the main file in which further commits stay in the log
 _BURST: Final = 0.1
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _FINISHED: Final = "finished_at"
-_SQL_TYPES: Final = {int: "INTEGER", bool: "INTEGER", float: "REAL", str: "TEXT"}
 
 
 _NAMES: Final = (*COLUMNS, "digest")
@@ -71,7 +79,7 @@ class Ledger:
             lock_timeout: seconds to wait for another process that holds a lock.
 
         Raises:
-            LedgerError: not a ledger, damaged, from a newer scalesearch, locked, or the disk is full.
+            LedgerError: not a ledger, damaged, newer (NewerSchemaError), locked, or the disk is full.
         """
         path = Path(path)
         with explain(path):
@@ -82,6 +90,8 @@ class Ledger:
             with _closed_on_error(connection):
                 ledger = cls(connection, path, _checked_columns(connection, path))
                 ledger._check_rows()
+                if migrate(connection, path):
+                    ledger._columns = _checked_columns(connection, path)
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA wal_autocheckpoint = 0")  # `_settle` does it
@@ -117,7 +127,8 @@ class Ledger:
         """Store one result; it is on disk when this returns.
 
         A "done" row never changes: a late duplicate is ignored. A "failed" row is replaced by a later result.
-        A finished run that gets a new row is no longer finished.
+        A finished run that gets a new row is no longer finished. Where the disk is nearly full the record is stored,
+        and then LedgerError is raised.
 
         Returns:
             Whether the record was stored.
@@ -147,6 +158,7 @@ class Ledger:
         self._stored_here |= stored
         self._unsettled = True
         self._settle(after=_BURST)
+        stop_when_low(self.path)
         return stored
 
     def stored_here(self, key: str) -> bool:
@@ -171,7 +183,7 @@ class Ledger:
             else:  # as one JSON text, because SQLite takes only so many parameters
                 sql += " WHERE key IN (SELECT value FROM json_each(?)) ORDER BY rowid"
                 rows = self._connection.execute(sql, (json.dumps(list(keys)),)).fetchall()
-        return [record_of(dict(zip(self._columns, row, strict=True))) for row in rows]
+            return [record_of(dict(zip(self._columns, row, strict=True))) for row in rows]
 
     def done_keys(self) -> set[str]:
         """Keys of the records with status "done"."""
@@ -261,7 +273,7 @@ class Ledger:
         """Bring a ledger of an older scalesearch up to date; old rows keep the record's defaults."""
         for name in COLUMNS:
             if name not in self._columns:
-                self._connection.execute(f"ALTER TABLE trials ADD COLUMN {name} {_SQL_TYPES[COLUMNS[name]]}")
+                self._connection.execute(f"ALTER TABLE trials ADD COLUMN {name} {SQL_TYPES[COLUMNS[name]]}")
         self._columns = tuple(COLUMNS)
 
 
@@ -272,7 +284,7 @@ def _create(path: Path) -> None:
     for leftover in path.parent.glob(f".{path.name}.*.new*"):
         leftover.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    columns = ", ".join(f"{name} {_SQL_TYPES[kind]}" for name, kind in COLUMNS.items() if name != "key")
+    columns = ", ".join(f"{name} {SQL_TYPES[kind]}" for name, kind in COLUMNS.items() if name != "key")
     connection = sqlite3.connect(temporary, isolation_level=None)
     with _closed_on_error(connection):
         connection.execute("BEGIN")
@@ -282,6 +294,7 @@ def _create(path: Path) -> None:
         )
         for key, value in _first_meta().items():
             connection.execute("INSERT INTO meta VALUES (?, ?, ?)", (key, value, digest_of({key: value})))
+        stamp(connection)
         connection.execute("COMMIT")
     connection.close()
     _publish(temporary, path)
@@ -304,7 +317,7 @@ def _first_meta() -> dict[str, str]:
         version = metadata.version("scalesearch")
     except metadata.PackageNotFoundError:
         version = "unknown"
-    return {"schema": str(SCHEMA_VERSION), "scalesearch": version, "created_at": repr(time.time())}
+    return {"scalesearch": version, "created_at": repr(time.time())}
 
 
 def _check_file(path: Path) -> None:
@@ -312,8 +325,10 @@ def _check_file(path: Path) -> None:
     if not path.is_file():
         raise refusal(path, "a ledger must be a file")
     with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise refusal(path, "a ledger must be an SQLite file")
+        header = file.read(HEADER_BYTES)
+    if not header.startswith(_MAGIC):
+        raise refusal(path, "a ledger must be an SQLite file")
+    refuse_newer(header_schema(header), path)  # before SQLite opens it, which may leave files beside it
 
 
 def _has_log(path: Path) -> bool:
@@ -324,20 +339,13 @@ def _has_log(path: Path) -> bool:
 
 def _checked_columns(connection: sqlite3.Connection, path: Path) -> tuple[str, ...]:
     """The known columns of the file's trials table, after the checks of pages, tables and version."""
+    # a file may come from anybody: its own expressions may use harmless functions only
+    connection.execute("PRAGMA trusted_schema = OFF")
+    check_contents(connection, path)
     report = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
     if report != ["ok"]:
         raise refusal(path, f"a ledger must pass SQLite's integrity check ({report[0]})")
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not {"trials", "meta"} <= tables:
-        raise refusal(path, "a ledger must hold the tables trials and meta")
-    found = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    if found is None or not str(found[0]).isdigit():
-        raise refusal(path, "a ledger must name its schema version")
-    if int(found[0]) > SCHEMA_VERSION:
-        raise LedgerError(
-            f"this scalesearch reads ledgers of schema {SCHEMA_VERSION}, got {found[0]} in {path}; "
-            "update scalesearch, or start another run with another --name"
-        )
+    schema_of(connection, path)
     present = [row[1] for row in connection.execute("PRAGMA table_info(trials)")]
     if not {"key", "status", "digest"} <= set(present):
         raise refusal(path, "a ledger must hold the columns key, status and digest")

@@ -18,7 +18,8 @@ _DAMAGED_WAY_OUT = "put back a copy of it, or start another run with another --n
 
 def refusal(path: Path, rule: str) -> LedgerError:
     """The error for a file that is no ledger or a damaged one."""
-    return LedgerError(f"{rule}, got {path}; {_DAMAGED_WAY_OUT}")
+    # SQLite tells of damaged pages in several lines
+    return LedgerError(f"{' '.join(rule.split())}, got {path}; {_DAMAGED_WAY_OUT}")
 
 
 @contextmanager

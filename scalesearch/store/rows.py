@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -15,7 +15,7 @@ from scalesearch.trial import TrialRecord
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "digest_of", "record_of", "records_frame", "row_of"]
+__all__ = ["COLUMNS", "SQL_TYPES", "digest_of", "record_of", "records_frame", "row_of"]
 
 
 def _plain_type(hint: Any) -> type:
@@ -33,6 +33,11 @@ _HINTS = get_type_hints(TrialRecord)
 #: column name -> int, float, bool or str, in the order of the fields of `TrialRecord`
 COLUMNS: Final[Mapping[str, type]] = {field.name: _plain_type(_HINTS[field.name]) for field in fields(TrialRecord)}
 
+#: how SQLite stores each of them
+SQL_TYPES: Final[Mapping[type, str]] = {int: "INTEGER", bool: "INTEGER", float: "REAL", str: "TEXT"}
+
+_STATUSES: Final = get_args(_HINTS["status"])
+_ALWAYS: Final = frozenset(field.name for field in fields(TrialRecord) if field.default is MISSING)
 _FLAGS: Final = frozenset(name for name, kind in COLUMNS.items() if kind is bool)
 
 
@@ -42,8 +47,19 @@ def row_of(record: TrialRecord) -> dict[str, Any]:
 
 
 def record_of(row: Mapping[str, Any]) -> TrialRecord:
-    """The record of a row; what it lacks keeps the record's default."""
+    """The record of a row; what it lacks keeps the record's default.
+
+    Raises:
+        ValueError: a value of another type than its column's, which SQLite itself does not prevent, or a row that
+            lacks what every record has.
+    """
     present: dict[str, Any] = {name: value for name, value in row.items() if value is not None}
+    for name, value in present.items():
+        kind = COLUMNS[name]
+        if type(value) is not (int if kind is bool else kind):
+            raise ValueError(f"{name} must be {kind.__name__}, got {type(value).__name__}")
+    if present.get("status") not in _STATUSES or not present.keys() >= _ALWAYS:
+        raise ValueError("a row must say what was trained and how it ended")
     for name in present.keys() & _FLAGS:
         present[name] = bool(present[name])
     return TrialRecord(**present)

@@ -86,7 +86,7 @@ class Run:
             values = yaml.safe_load((self.path / CONFIG_FILE).read_text(encoding="utf-8"))
         except OSError as error:
             raise self._lacks(CONFIG_FILE) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise RunFolderError("config.yaml must hold plain YAML", value=str(error), way_out="restore it") from error
         if not isinstance(values, dict):
             raise RunFolderError("config.yaml must hold settings", value=values, way_out="restore it")

@@ -16,6 +16,7 @@ from scalesearch.store.atomic import write_atomic
 from scalesearch.store.driver_lock import LOCK_FILE, NOTE_FILE, DriverLock
 from scalesearch.store.ledger import Ledger
 from scalesearch.store.results import SUMMARY_FILE
+from scalesearch.store.room import check_room
 from scalesearch.store.run_paths import OTHER_NAME, run_path, writing
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class RunFolder:
             RunFolderError: another driver is at work, or the settings differ from those of the first start.
             LedgerError: the ledger is damaged or newer.
         """
+        check_room(self.path)
         with self._lock.undriven():
             _check_is_run(self.path)
             if (self.path / LEDGER_FILE).exists():
@@ -91,6 +93,7 @@ class RunFolder:
             LedgerError: the ledger is damaged, locked or newer.
         """
         with writing(self.path):
+            check_room(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
             left_behind = self._lock.acquire()
         try:
@@ -159,7 +162,10 @@ class RunFolder:
 
     def _write(self, name: str, content: bytes) -> Path:
         path = self.path / name
-        assert path.resolve().is_relative_to(self.path.resolve()), name
+        if not path.resolve().is_relative_to(self.path.resolve()):  # a foreign folder with links in it
+            raise RunFolderError(
+                "a run writes inside its own folder only", value=str(path.resolve()), way_out="remove the link there"
+            )
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, content)

@@ -61,6 +61,7 @@ def run_axes(settings: AxesSettings, folder: RunFolder, config_yaml: str, screen
         return AxesWork(settings, *plan_proxies(wanted, settings, seen), data), data
 
     with engine, opening.open(ready) as (work, run):
+        screen.follow(engine)
         return _run(work, run, engine)
 
 

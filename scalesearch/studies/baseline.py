@@ -79,6 +79,7 @@ def run_search(settings: BaselineSettings, folder: RunFolder, config_yaml: str, 
         return evaluator, evaluator.data
 
     with engine, opening.open(ready) as (evaluator, run):
+        screen.follow(engine)
         work = BaselineWork(settings, plan.problem, plan.start, evaluator, run.ledger)
         run.open_session(engine.slots)
         loop = _search(work, strategy, engine, run)

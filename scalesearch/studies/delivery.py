@@ -116,7 +116,9 @@ def _origin(folder: Path) -> dict[str, Any]:
     """What the summary of a run says of its networks, without the machine's paths."""
     try:
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(summary, dict):
         return {}
     known = {key: summary[key] for key in _PROVENANCE if key in summary}
     known.get("settings", {}).pop("runs_dir", None) if isinstance(known.get("settings"), dict) else None

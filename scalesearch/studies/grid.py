@@ -73,6 +73,7 @@ def run_grid(settings: GridSettings, folder: RunFolder, config_yaml: str, screen
         return GridWork(settings, *plan_proxies(wanted, settings, seen), data), data
 
     with engine, opening.open(ready) as (work, run):
+        screen.follow(engine)
         return _run(work, run, engine)
 
 

@@ -113,7 +113,7 @@ def test_fingerprints_stay_what_ledgers_hold() -> None:
     assert B0.fingerprint == "bef7abba914ea9e2"
     assert catalog_spec("mobilenet_v2").fingerprint == "2e6876c6c5419244"
     # a spec that was written before there was a pool
-    older = {key: value for key, value in B0.to_dict().items() if key != "stem_pool"}
+    older = {key: value for key, value in B0.to_dict().items() if key not in ("stem_pool", "schema")}
     assert NetSpec.from_dict(older).fingerprint == B0.fingerprint
     # whole numbers given as floats and the other way round
     assert B0.with_(drop_path=0, dropout=0).fingerprint == B0.with_(drop_path=0.0, dropout=0.0).fingerprint
@@ -182,10 +182,41 @@ def test_unknown_key_wrong_type_and_newer_schema() -> None:
         NetSpec.from_dict({**values, "colour": 1})
     with pytest.raises(SpecError, match="resolution must be a whole number"):
         NetSpec.from_dict({**values, "resolution": "224"})
-    with pytest.raises(SpecError, match="schema 1, got 2"):
-        NetSpec.from_dict({**values, "schema": 2})
+    with pytest.raises(SpecError, match="spec schema 1 to 2, got 3; update scalesearch"):
+        NetSpec.from_dict({**values, "schema": 3})
+    for version in (0, -1, True, "2", 2.0, None):
+        with pytest.raises(SpecError, match="spec schema 1 to 2"):
+            NetSpec.from_dict({**values, "schema": version})
     with pytest.raises(SpecError, match="lacks the key 'stages'"):
         NetSpec.from_dict({key: value for key, value in values.items() if key != "stages"})
+
+
+def test_a_spec_file_of_the_first_schema_is_migrated() -> None:
+    """Written by the first code that wrote specs, before there was a stem pool."""
+    text = (Path(__file__).parent / "samples/efficientnet_b0_schema_1.json").read_text()
+    assert json.loads(text)["schema"] == 1
+    assert "stem_pool" not in json.loads(text)
+    assert NetSpec.from_json(text) == B0
+    assert json.loads(NetSpec.from_json(text).to_json())["schema"] == 2
+
+
+def test_a_spec_of_this_schema_is_complete() -> None:
+    values = B0.to_dict()
+    del values["stem_pool"]
+    with pytest.raises(SpecError, match="lacks the key 'stem_pool'"):
+        NetSpec.from_dict(values)
+    assert NetSpec.from_dict({**values, "schema": 1}) == B0
+
+
+@pytest.mark.parametrize("name", ["", "a" * 201, "a\nb", "a\x00", "\x1b[2J", "\ud800", 7, None])
+def test_names_that_no_terminal_or_file_should_see(name: object) -> None:
+    with pytest.raises(SpecError, match="printable"):
+        NetSpec.from_dict({**B0.to_dict(), "name": name})
+
+
+def test_an_integer_of_thousands_of_digits_is_no_crash() -> None:
+    with pytest.raises(SpecError, match="JSON"):
+        NetSpec.from_json(B0.to_json().replace("224", "2" * 5000))
 
 
 json_values = st.recursive(

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scalesearch.errors import LedgerError
+from scalesearch.errors import LedgerError, NewerSchemaError
 from scalesearch.store import ledger as ledger_module
-from scalesearch.store.ledger import Ledger
+from scalesearch.store import migrations
+from scalesearch.store.ledger import SCHEMA_VERSION, Ledger
 from scalesearch.store.rows import digest_of
 from scalesearch.trial import TrialRecord
 
@@ -109,7 +110,7 @@ def test_meta(path: Path, verdict: str) -> None:
     with Ledger.create_or_open(path) as ledger:
         assert ledger.get_meta("verdict") == verdict
         assert ledger.get_meta("absent") is None
-        assert ledger.get_meta("schema") == "1"
+        assert ledger.get_meta("schema") == str(SCHEMA_VERSION)
 
 
 def test_acknowledged_rows_survive_kill_9(path: Path) -> None:
@@ -190,7 +191,7 @@ def test_what_is_no_ledger_is_refused(path: Path) -> None:
 
 def test_a_newer_ledger_is_refused_politely(path: Path, filled: bytes) -> None:
     with Ledger.create_or_open(path) as ledger:
-        ledger.set_meta("schema", "2")
+        ledger.set_meta("schema", str(SCHEMA_VERSION + 1))
     with pytest.raises(LedgerError, match="update scalesearch"):
         Ledger.create_or_open(path)
 
@@ -274,3 +275,64 @@ def test_commits_are_synchronous(path: Path) -> None:
         assert ledger._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert ledger_module.LOCK_TIMEOUT <= 10
     assert os.listdir(path.parent) == ["ledger.db"]
+
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+@pytest.mark.parametrize("sample", ["ledger_schema_1_first.db", "ledger_schema_1_last.db"])
+def test_a_ledger_of_schema_1_is_migrated(path: Path, sample: str) -> None:
+    """Written by the first code that wrote ledgers (which lacks columns), and by the last with schema 1."""
+    path.write_bytes((SAMPLES / sample).read_bytes())
+    with Ledger.open_readonly(path, undriven=True) as ledger:
+        before, meta = ledger.records(), ledger.meta_items("")
+        assert ledger.get_meta("schema") == "1"
+    assert path.read_bytes() == (SAMPLES / sample).read_bytes(), "a reader changes nothing"
+    assert [record.status for record in before] == ["done"] * 3 + ["failed"]
+    assert before[1].accuracy == 0.71
+    with Ledger.create_or_open(path) as ledger:
+        assert ledger.records() == before
+        kept = [item for item in ledger.meta_items("") if item[0] != "schema"]
+        assert kept == [item for item in meta if item[0] != "schema"]
+        assert ledger.get_meta("schema") == str(SCHEMA_VERSION)
+        assert not ledger.commit(before[0]), "what was done stays done"
+        assert ledger.commit(row(5, device="cpu"))
+    with sqlite3.connect(path) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert file.execute("PRAGMA application_id").fetchone() == (0x53537263,)
+        assert {"final", "device"} <= {column[1] for column in file.execute("PRAGMA table_info(trials)")}
+
+
+def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_bytes((SAMPLES / "ledger_schema_1_first.db").read_bytes())
+    monkeypatch.setattr(migrations, "APPLICATION_ID", "no number")  # the last statement but one
+    with pytest.raises(LedgerError):
+        Ledger.create_or_open(path)
+    monkeypatch.undo()
+    with Ledger.open_readonly(path) as ledger:
+        assert ledger.get_meta("schema") == "1"
+        assert len(ledger.records()) == 4
+        assert "final" not in [column[1] for column in ledger._connection.execute("PRAGMA table_info(trials)")]
+
+
+def test_a_newer_ledger_is_left_untouched_and_exits_2(path: Path) -> None:
+    with Ledger.create_or_open(path) as ledger:
+        ledger._connection.execute("ALTER TABLE trials ADD COLUMN tomorrow TEXT")
+        with pytest.MonkeyPatch.context() as tomorrow:
+            tomorrow.setattr(migrations, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+            migrations.stamp(ledger._connection)
+    content, names = path.read_bytes(), sorted(path.parent.iterdir())
+    for call in (Ledger.create_or_open, Ledger.open_readonly):
+        with pytest.raises(NewerSchemaError, match="update scalesearch") as caught:
+            call(path)
+        assert caught.value.exit_code == 2
+        assert "\n" not in str(caught.value)
+    assert (path.read_bytes(), sorted(path.parent.iterdir())) == (content, names)
+
+
+@pytest.mark.parametrize("schema", ["", "0", "-1", "x", "1e3", "²", "9" * 5000])
+def test_a_schema_that_is_no_number_is_refused(path: Path, schema: str) -> None:
+    with Ledger.create_or_open(path) as ledger:
+        ledger.set_meta("schema", schema)
+    with pytest.raises(LedgerError, match="schema"):
+        Ledger.open_readonly(path)

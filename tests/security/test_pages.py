@@ -54,8 +54,8 @@ def spoil(value: Any) -> Any:
 
 # words that the report itself chooses by
 _KEPT = {
-    "verb", "constraint", "outcome", "status", "judged_by", "fingerprint", "kind", "curve", "rule_of", "evidence", "axis",
-    "state", "cost", "baseline_fingerprint", "law", "verdict", "name_of", "a", "b", "curves",
+    "verb", "constraint", "outcome", "status", "judged_by", "fingerprint", "kind", "curve", "rule_of", "evidence",
+    "axis", "state", "cost", "baseline_fingerprint", "law", "verdict", "name_of", "a", "b", "curves",
 }  # fmt: skip
 _TEXTS = ("rule", "why", "error", "refused", "note", "sentence")
 
@@ -79,7 +79,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         for path in folder.glob("*.csv"):
             frame = pd.read_csv(path)
             for column in (column for column in _TEXTS if column in frame):
-                frame[column] = [f"{value} {EVIL}" for value in frame[column].fillna("")]
+                frame[column] = [f"{value} {EVIL}" for value in frame[column].astype(object).fillna("")]
             frame.to_csv(path, index=False)
         runs.append(load_run(folder))
         pages[runs[-1].verb] = page_of(runs[-1])
@@ -96,8 +96,8 @@ def test_texts_stay_texts(hostile: dict[str, str], kind: str) -> None:
     assert read.tags.count("script") <= 1, "our own, for sorting"
     assert not [name for name, _ in read.attributes if name.startswith("on")]
     sources = [value or "" for name, value in read.attributes if name in ("src", "href")]
-    assert all(value.startswith("data:image/png;base64,") or value.startswith("#") for value in sources), sources
-    assert "49" not in read.text.split(EVIL[-12:])[0][-40:]
+    assert all(value.startswith(("data:image/png;base64,", "#")) for value in sources), sources
+    assert "{{ 7 * 7 }}" in read.text, "templates of others are text too"
     assert page.count("<title>") == 1
 
 

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote
 
+from scalesearch.errors import LedgerError
 from scalesearch.store.atomic import fsync_folder
 from scalesearch.store.ledger_faults import explain, refusal
 from scalesearch.store.migrations import (

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent.parent / "benchmarks"
     ("command", "figures"),
     [
         ("plan.py --points 1000 --sample 20 --repeats 1", 3),
-        ("driver.py --engines serial --work list,evolution --trials 20", 8),
+        ("driver.py --engines serial --work list,evolution --trials 20", 10),
         ("coverage_simulation.py --curves 2 --only ranks", 18),
     ],
 )

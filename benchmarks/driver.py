@@ -5,6 +5,7 @@
     python benchmarks/driver.py --peer             # beside Ray Tune function trainables, in turn
     python benchmarks/driver.py --utilisation      # 12 trials of ten seconds on two slots
     python benchmarks/driver.py --commits          # one commit, in a burst and on its own
+    python benchmarks/driver.py --filled           # trials on a ledger that holds none, 10,000 and 100,000 already
 
 A trial sleeps for 1 ms and answers with a made-up accuracy. Work "list" is `execute` on requests that are known from
 the start; the others are a search around EfficientNet-B0 with that strategy, through the loop and the log of a real
@@ -134,7 +135,9 @@ def main() -> None:
         rows += utilisation()
     if args.commits:
         rows += commits(args.repeats)
-    if not (args.peer or args.utilisation or args.commits):
+    if args.filled:
+        rows += filled()
+    if not (args.peer or args.utilisation or args.commits or args.filled):
         for engine in args.engines.split(","):
             for work in args.work.split(","):
                 rows += measured(engine, work, args.trials)
@@ -153,6 +156,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="rounds beside Ray Tune")
     parser.add_argument("--utilisation", action="store_true", help="only how busy slots are")
     parser.add_argument("--commits", action="store_true", help="only what a commit costs")
+    parser.add_argument("--filled", action="store_true", help="only trials on ledgers that hold many already")
     args = parser.parse_args()
     if min(args.trials, args.peer_trials) < 10 or args.repeats < 1:
         parser.error("--trials and --peer-trials must be at least 10, --repeats at least 1")
@@ -293,6 +297,27 @@ def commits(repeats: int, number: int = 200) -> list[Row]:
         ),
         figure("commit of four results together (peer: one by one)", four, burst, unit="ms", repetitions=repeats),
     ]
+
+
+def filled(trials: int = 300) -> list[Row]:
+    """Time per trial, serially, on one ledger that is filled in between."""
+    record = promised_record(TrialRequest(BASE, RECIPE, DATA, 0))
+    rows, held = [], 0
+    with fresh_ledger() as ledger, running("serial") as engine:
+        for size in (0, 10_000, 100_000):
+            for number in range(held, size, 1_000):
+                ledger.commit_all([replace(record, key=f"{i:032x}", seed=i) for i in range(number, number + 1_000)])
+            held = size
+            requests = [TrialRequest(BASE, RECIPE, DATA, 10**6 + size + seed) for seed in range(trials)]
+            start, processor = time.perf_counter(), time.process_time()
+            execute(requests, engine, ledger)
+            seconds, processor = time.perf_counter() - start, time.process_time() - processor
+            name = f"1 ms trials on a ledger of {size:,}, engine=serial"
+            rows.append(figure(f"{name}: time per trial", 1e3 * seconds / trials, unit="ms", repetitions=trials))
+            rows.append(figure(f"{name}: processor time", 1e3 * processor / trials, unit="ms", repetitions=trials))
+            megabytes = ledger.path.stat().st_size / 1e6
+            rows.append(figure(f"{name}: file", megabytes, unit="MB"))
+    return rows
 
 
 @contextmanager

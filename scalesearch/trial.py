@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TIMING_FIELDS", "TrialRecord", "TrialRequest", "promised_record", "run_trial"]
 
-TIMING_FIELDS: Final = ("train_seconds", "seconds", "started_at", "finished_at", "worker", "attempt")
+TIMING_FIELDS: Final = ("train_seconds", "seconds", "started_at", "finished_at", "worker", "attempt", "execution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class TrialRecord:
     `fingerprint`, `macs`, `params`, `activations` describe the network that was trained;
     `fvcore_macs` is the reference count of the same network (None where fvcore is not installed).
     `accuracy` is top-1 on the validation part, 0..1; `loss` its mean cross-entropy in nats.
+    `execution` says how the steps were run (replayed as a CUDA graph, step by step and why).
     `final` says that running it again would give the same; False where the machine failed and not the trial.
     """
 
@@ -77,6 +78,7 @@ class TrialRecord:
     worker: str | None = None
     attempt: int = 1
     final: bool = True
+    execution: str | None = None
 
 
 def run_trial(request: TrialRequest, *, device: str = "auto") -> TrialRecord:
@@ -106,6 +108,7 @@ def run_trial(request: TrialRequest, *, device: str = "auto") -> TrialRecord:
             n_val=result.n_val,
             steps=result.steps,
             device=result.device,
+            execution=result.execution,
             train_seconds=result.train_seconds,
             fvcore_macs=_reference_macs(request.spec, result.net),
         )

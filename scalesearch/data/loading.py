@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scalesearch.errors import DataError
 
-__all__ = ["Normalisation", "augment", "normalisation_of", "resize", "train_subset"]
+__all__ = ["Normalisation", "augment", "crop", "draw_crops", "normalisation_of", "resize", "train_subset"]
 
 
 def train_subset(labels: NDArray[np.int64], n: int | None, seed: int) -> NDArray[np.int64]:
@@ -103,10 +103,21 @@ def augment(batch: torch.Tensor, generator: torch.Generator, *, pad: int, flip: 
     """
     if pad == 0 and not flip:
         return batch
-    n, channels, height, width = batch.shape
+    offset, mirrored = draw_crops(len(batch), generator, pad=pad)
+    return crop(batch, offset, mirrored, pad=pad, flip=flip)
+
+
+def draw_crops(count: int, generator: torch.Generator, *, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where `count` crops begin, int64 [2, count, 1] in 0..2 pad, and which are mirrored, bool [count, 1]."""
     device = generator.device
-    offset = torch.randint(0, 2 * pad + 1, (2, n, 1), generator=generator, device=device)
-    mirrored = torch.rand((n, 1), generator=generator, device=device) < 0.5
+    offset = torch.randint(0, 2 * pad + 1, (2, count, 1), generator=generator, device=device)
+    return offset, torch.rand((count, 1), generator=generator, device=device) < 0.5
+
+
+def crop(batch: torch.Tensor, offset: torch.Tensor, mirrored: torch.Tensor, *, pad: int, flip: bool) -> torch.Tensor:
+    """The crops that `draw_crops` drew, of a batch [B, C, H, W] padded with zeros; computed where `offset` lies."""
+    n, channels, height, width = batch.shape
+    device = offset.device
     rows = offset[0] + torch.arange(height, device=device)
     columns = torch.arange(width, device=device).expand(n, width)
     if flip:
@@ -128,10 +139,14 @@ class Normalisation:
 
     def apply(self, batch: torch.Tensor) -> torch.Tensor:
         """(batch / 255 - mean) / std as float32 [B, C, H, W] on the batch's device."""
-        mean = torch.tensor(self.mean, dtype=torch.float32, device=batch.device).view(1, -1, 1, 1)
-        std = torch.tensor(self.std, dtype=torch.float32, device=batch.device).view(1, -1, 1, 1)
-        # one multiplication and one addition: batch * 1/(255 std) - mean/std
-        return torch.addcmul(-mean / std, batch.to(torch.float32), 1 / (255 * std))
+        shift, scale = self.terms(batch.device)
+        return torch.addcmul(shift, batch.to(torch.float32), scale)
+
+    def terms(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """-mean/std and 1/(255 std), float32 [1, C, 1, 1]: normalising is one addition and one multiplication."""
+        mean = torch.tensor(self.mean, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+        std = torch.tensor(self.std, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+        return -mean / std, 1 / (255 * std)
 
 
 def normalisation_of(images: torch.Tensor) -> Normalisation:

@@ -45,8 +45,17 @@ class LossWatch:
         """
         if not self._pending:
             return
-        values: list[float] = torch.stack(self._pending).tolist()
+        losses = torch.stack(self._pending)
         self._pending.clear()
+        self.take(losses)
+
+    def take(self, losses: Tensor) -> None:
+        """Look at the losses (steps,) of the next steps at once.
+
+        Raises:
+            DivergedError: as `add`.
+        """
+        values: list[float] = losses.tolist()
         for value in values:
             self._seen.append(value)
             if not math.isfinite(value):

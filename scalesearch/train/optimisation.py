@@ -24,29 +24,41 @@ def parameter_groups(net: nn.Module, weight_decay: float) -> list[dict[str, obje
     ]
 
 
-def make_optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
-    """The recipe's optimiser. SGD with Nesterov; RMSProp with the constants of EfficientNet (arXiv 1905.11946)."""
+def make_optimizer(net: nn.Module, recipe: Recipe, *, capturable: bool = False) -> Optimizer:
+    """The recipe's optimiser. SGD with Nesterov; RMSProp with the constants of EfficientNet (arXiv 1905.11946).
+
+    Args:
+        capturable: its steps can be recorded in a CUDA graph (on a GPU only; fused SGD always can).
+    """
     groups, rate = parameter_groups(net, recipe.weight_decay), recipe.learning_rate
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=rate, betas=(recipe.momentum, 0.999), fused=True)
+        return torch.optim.AdamW(groups, lr=rate, betas=(recipe.momentum, 0.999), fused=True, capturable=capturable)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
     assert recipe.optimizer == "rmsprop", recipe.optimizer
-    return _rmsprop_of_the_release(groups, recipe)
+    return _rmsprop_of_the_release(groups, recipe, capturable)
 
 
-def _rmsprop_of_the_release(groups: list[dict[str, object]], recipe: Recipe) -> Optimizer:
+def _rmsprop_of_the_release(groups: list[dict[str, object]], recipe: Recipe, capturable: bool) -> Optimizer:
     """torch's RMSProp begun as TensorFlow's, with which the paper's rates were found: they do not train otherwise.
 
     TensorFlow divides by sqrt(s + 1e-3) where torch divides by sqrt(s) + eps, and its running square s begins at 1
     instead of 0, where the first steps of torch move every weight by the rate times sqrt(10).
     """
     optimizer = torch.optim.RMSprop(
-        groups, lr=recipe.learning_rate, momentum=recipe.momentum, alpha=0.9, eps=math.sqrt(1e-3), foreach=True
+        groups,
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        alpha=0.9,
+        eps=math.sqrt(1e-3),
+        foreach=True,
+        capturable=capturable,
     )
     for parameter in (p for group in optimizer.param_groups for p in group["params"]):
         state = optimizer.state[parameter]
-        state["step"], state["square_avg"] = torch.zeros(()), torch.ones_like(parameter)
+        # a graph finds the counter on the device
+        state["step"] = torch.zeros((), device=parameter.device if capturable else None)
+        state["square_avg"] = torch.ones_like(parameter)
         if recipe.momentum > 0:
             state["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer

@@ -17,9 +17,13 @@ from scalesearch.errors import DivergedError, MissingPackageError
 from scalesearch.train.recipe import Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
-__all__ = ["TIMING_FIELDS", "TrialRecord", "TrialRequest", "promised_record", "run_trial"]
+    from scalesearch.train.trainer import TrainResult
+
+__all__ = ["TIMING_FIELDS", "TrialRecord", "TrialRequest", "promised_record", "run_group", "run_trial"]
 
 TIMING_FIELDS: Final = ("train_seconds", "seconds", "started_at", "finished_at", "worker", "attempt", "execution")
 
@@ -93,26 +97,68 @@ def run_trial(request: TrialRequest, *, device: str = "auto") -> TrialRecord:
     from scalesearch.train.trainer import train_net  # here, because the record is also read where torch is not needed
 
     started_at, started = time.time(), time.perf_counter()
-    record = promised_record(request)
     try:
-        result = train_net(request.spec, request.recipe, request.data, request.seed, device=device)
-    except DivergedError as error:
-        record = replace(record, status="failed", error=str(error))
-    else:
-        record = replace(
-            record,
-            accuracy=result.accuracy,
-            loss=result.loss,
-            train_loss=result.train_loss,
-            n_train=result.n_train,
-            n_val=result.n_val,
-            steps=result.steps,
-            device=result.device,
-            execution=result.execution,
-            train_seconds=result.train_seconds,
-            fvcore_macs=_reference_macs(request.spec, result.net),
+        result: TrainResult | DivergedError = train_net(
+            request.spec, request.recipe, request.data, request.seed, device=device
         )
+    except DivergedError as error:
+        result = error
+    record = _record_of(request, result)
     return replace(record, started_at=started_at, finished_at=time.time(), seconds=time.perf_counter() - started)
+
+
+def run_group(requests: Sequence[TrialRequest], *, device: str = "auto") -> list[TrialRecord]:
+    """The records of requests that differ in their seeds alone, trained as one network where that gives the same.
+
+    `seconds` and `train_seconds` are the group's over the number of seeds, `started_at` and `finished_at` follow one
+    another, and `execution` says that they were shared. Where the network cannot be grouped, each seed is
+    trained alone and says why.
+
+    Raises:
+        as `run_trial`.
+    """
+    from scalesearch.train.grouped_trainer import reason_against_a_group, train_group
+
+    first = requests[0]
+    assert all(replace(request, seed=first.seed) == first for request in requests), "only seeds differ in a group"
+    seeds = [request.seed for request in requests]
+    reason = reason_against_a_group(first.spec, first.recipe, seeds, device=device)
+    if reason is not None:
+        alone = [run_trial(request, device=device) for request in requests]
+        return [replace(record, execution=f"{record.execution}; not grouped: {reason}") for record in alone]
+    started_at, started = time.time(), time.perf_counter()
+    results = train_group(first.spec, first.recipe, first.data, seeds, device=device)
+    records = [_record_of(request, result) for request, result in zip(requests, results, strict=True)]
+    share = (time.perf_counter() - started) / len(requests)
+    return [
+        replace(
+            record,
+            seconds=share,
+            started_at=started_at + number * share,
+            finished_at=started_at + (number + 1) * share,
+        )
+        for number, record in enumerate(records)
+    ]
+
+
+def _record_of(request: TrialRequest, result: TrainResult | DivergedError) -> TrialRecord:
+    """What came of a training, without its times."""
+    record = promised_record(request)
+    if isinstance(result, DivergedError):
+        return replace(record, status="failed", error=str(result))
+    return replace(
+        record,
+        accuracy=result.accuracy,
+        loss=result.loss,
+        train_loss=result.train_loss,
+        n_train=result.n_train,
+        n_val=result.n_val,
+        steps=result.steps,
+        device=result.device,
+        train_seconds=result.train_seconds,
+        fvcore_macs=_reference_macs(request.spec, result.net),
+        execution=result.execution,
+    )
 
 
 def promised_record(request: TrialRequest) -> TrialRecord:

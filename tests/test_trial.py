@@ -12,7 +12,7 @@ from scalesearch.data.prepare import prepare
 from scalesearch.data.settings import DataSettings
 from scalesearch.errors import SpecError, VerificationError
 from scalesearch.train.recipe import Recipe
-from scalesearch.trial import TIMING_FIELDS, TrialRecord, TrialRequest, run_trial
+from scalesearch.trial import TIMING_FIELDS, TrialRecord, TrialRequest, run_group, run_trial
 
 SPEC = NetSpec(
     name="small",
@@ -66,6 +66,24 @@ def test_a_record_tells_what_was_trained_and_repeats(request_: TrialRequest) -> 
     assert record.train_seconds is not None
     assert 0 < record.train_seconds <= record.seconds
     assert untimed(run_trial(request_, device="cpu")) == untimed(record)
+
+
+def test_a_group_gives_the_records_of_its_seeds(request_: TrialRequest) -> None:
+    requests = [replace(request_, seed=seed) for seed in (3, 0)]
+    records = run_group(requests, device="cpu")
+    for request, record in zip(requests, records, strict=True):
+        alone = run_trial(request, device="cpu")
+        assert (record.key, record.seed, record.status) == (alone.key, request.seed, "done")
+        assert record.train_loss == pytest.approx(alone.train_loss, rel=1e-3)
+        assert record.fvcore_macs == alone.fvcore_macs
+        assert record.execution == "grouped 2, step by step (no CUDA graphs on device cpu)"
+    one, other = records
+    assert one.seconds == other.seconds
+    assert one.finished_at == pytest.approx(other.started_at)
+    dropping = replace(request_, recipe=replace(RECIPE, dropout=0.1))
+    apart = run_group([dropping, replace(dropping, seed=0)], device="cpu")
+    assert untimed(apart[0]) == untimed(run_trial(dropping, device="cpu"))
+    assert "not grouped: dropout" in str(apart[0].execution)
 
 
 def test_fvcores_count_stands_beside_ours(request_: TrialRequest) -> None:

@@ -27,12 +27,16 @@ STOPS_THE_RUN: Final = (DataError, MissingPackageError, ResourceError, Verificat
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """An attempt that gave no record. `final` says that trying again would end the same way."""
+    """An attempt that gave no record.
+
+    `final` says that trying again would end the same way; `out_of_memory` that it might not, alone.
+    """
 
     error: str
     seconds: float
     worker: str
     final: bool = False
+    out_of_memory: bool = False
 
 
 def attempt_trial(trial_fn: TrialFn, request: TrialRequest, attempt: int) -> TrialRecord | Crash:
@@ -54,7 +58,9 @@ def attempt_trial(trial_fn: TrialFn, request: TrialRequest, attempt: int) -> Tri
     except ScaleSearchError as error:
         return Crash(str(error), time.perf_counter() - start, worker, final=True)
     except (Exception, SystemExit) as error:
-        return Crash(f"{type(error).__name__}: {error}", time.perf_counter() - start, worker)
+        # by name, because torch.OutOfMemoryError is looked at where torch may not be imported
+        starved = type(error).__name__ == "OutOfMemoryError"
+        return Crash(f"{type(error).__name__}: {error}", time.perf_counter() - start, worker, out_of_memory=starved)
     assert isinstance(record, TrialRecord), type(record)
     assert record.key == request.key, "a record answers its request"
     seconds = time.perf_counter() - start

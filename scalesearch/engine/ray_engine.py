@@ -1,7 +1,7 @@
 """engine=ray: long-lived Ray actors, one per slot, fed through `ray.wait`.
 
 An actor imports torch once and then takes a trial in about a millisecond. One that dies, hangs or crashes is
-replaced and its trial tried again.
+replaced and its trial tried again; one that ran out of memory, when no other trial runs.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class _Slot:
     worker: str = "a starting worker"
     request: TrialRequest | None = None
     attempt: int = 0
+    alone: bool = False  # its trial ran out of memory beside others
 
 
 class RayEngine(Engine):
@@ -134,8 +135,12 @@ class RayEngine(Engine):
         return _Slot(actor, pending=actor.warm_up.remote(threads), since=time.monotonic())
 
     def _launch(self, slot: _Slot) -> None:
-        """Start the slot's request on its ready actor."""
+        """Start the slot's request on its ready actor; held back while a trial has to run alone."""
         assert slot.request is not None
+        others = [other for other in self._slots if other is not slot]
+        in_the_way = [other for other in others if (other.pending and other.ready if slot.alone else other.alone)]
+        if in_the_way:
+            return
         slot.pending = slot.actor.run.remote(slot.request, slot.attempt, self._bundle(slot.request))
         slot.since = time.monotonic()
 
@@ -161,7 +166,11 @@ class RayEngine(Engine):
             timeout = max(0.0, min([timeout, *(end - time.monotonic() for end in ends)]))
         done, _ = ray.wait(list(watched), num_returns=1, timeout=timeout)
         if done:
-            return self._settle(watched[done[0]], done[0])
+            record = self._settle(watched[done[0]], done[0])
+            for slot in sorted(self._slots, key=lambda slot: not slot.alone):  # what was held back
+                if slot.request is not None and slot.ready and slot.pending is None:
+                    self._launch(slot)
+            return record
         for slot in watched.values():
             age = time.monotonic() - slot.since
             if not slot.ready and age > WORKER_START_TIMEOUT:
@@ -195,7 +204,7 @@ class RayEngine(Engine):
             # a CUDA error stays with its process, so with GPUs a crash costs the worker
             on_gpu = self._session.allotment is not None and self._session.allotment.gpus > 0
             return self._crashed(slot, answer, lost=on_gpu and not answer.final)
-        slot.request = None
+        slot.request, slot.alone = None, False
         return answer  # type: ignore[no-any-return]
 
     def _crashed(self, slot: _Slot, crash: Crash, *, lost: bool) -> TrialRecord | None:
@@ -206,6 +215,7 @@ class RayEngine(Engine):
         if lost:
             self._replace(slot)
         slot.request, slot.attempt = (request, attempt + 1) if again else (None, 0)
+        slot.alone = again and crash.out_of_memory and len(self._slots) > 1
         if again and slot.ready:
             self._launch(slot)
         return None if again else failed_record(request, crash, attempt)

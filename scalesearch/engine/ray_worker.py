@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -46,4 +47,14 @@ class TrialWorker:
             import ray
 
             request = replace(request, data=unpack(request.data, ray.get(bundle[0])))
-        return attempt_trial(self._trial_fn, request, attempt)
+        try:
+            return attempt_trial(self._trial_fn, request, attempt)
+        finally:
+            _free_gpu_cache()
+
+
+def _free_gpu_cache() -> None:
+    """Give the memory that torch keeps for later back to the GPU, because other workers may share it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

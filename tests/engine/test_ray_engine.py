@@ -67,6 +67,20 @@ def test_a_killed_worker_is_replaced_and_its_trial_repeated(tmp_path: Path) -> N
     assert [record.attempt for record in got.records] == [1, 2, 1, 1, 1, 1]
 
 
+def test_what_ran_out_of_memory_is_tried_again_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "running"
+    folder.mkdir()
+    got = run(tmp_path, functools.partial(stubs.greedy, str(folder)), range(6))
+    assert [record.status for record in got.records] == ["done"] * 6
+    assert [record.attempt for record in got.records] == [1, 2, 1, 1, 1, 1]
+    seed_1 = got.records[1]
+    assert seed_1.started_at is not None
+    assert seed_1.finished_at is not None
+    for other in got.records:
+        if other.seed != 1:
+            assert other.finished_at <= seed_1.started_at or other.started_at >= seed_1.finished_at
+
+
 def test_what_always_fails_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     got = run(tmp_path, functools.partial(stubs.troubled, str(tmp_path)), range(8))
     failed = {record.seed: record for record in got.records if record.status == "failed"}

@@ -22,6 +22,7 @@ class EngineSettings:
         cpus_per_trial: cores reserved for one trial; keep it at the recipe's threads.
         gpus_per_trial: GPUs reserved for one trial, 0.5 shares one between two; None is 1 where there are
             GPUs and 0 elsewhere.
+        pack: let as many trials share a GPU as their memory estimate allows, where gpus_per_trial is None (grid only).
         address: of a running Ray cluster, "HOST:PORT" or "auto"; None starts Ray on this machine only.
         max_attempts: how often a trial whose worker dies or that crashes is started before it counts as failed.
         trial_timeout: seconds after which a trial counts as hung; None waits for ever.
@@ -40,6 +41,7 @@ class EngineSettings:
     max_attempts: int = 2
     trial_timeout: float | None = None
     storage: str | None = None
+    pack: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:

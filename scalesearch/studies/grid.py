@@ -19,6 +19,7 @@ from scalesearch.measure.verify import verify
 from scalesearch.report.screen import Screen
 from scalesearch.store.ledger import Ledger
 from scalesearch.store.run_folder import RunFolder
+from scalesearch.studies.gpu_sharing import sharing_gpus
 from scalesearch.studies.grid_files import write_outcome
 from scalesearch.studies.grid_outcome import GridOutcome
 from scalesearch.studies.grid_plan import (
@@ -36,6 +37,7 @@ from scalesearch.studies.second_opinion import GridEvidence
 from scalesearch.studies.surface_evidence import SurfaceEvidence
 from scalesearch.studies.surface_rounds import SurfaceRounds
 from scalesearch.studies.surface_work import SurfaceWork
+from scalesearch.studies.trainings import trial_recipe
 
 __all__ = ["run_grid"]
 
@@ -60,7 +62,9 @@ def run_grid(settings: GridSettings, folder: RunFolder, config_yaml: str, screen
     wanted = plan_grid(settings)
     info = check_source(settings.data)
     grid, proxies = plan_proxies(wanted, settings, info)
-    engine = create_engine(settings.engine)  # refuses here what the machine does not have
+    recipe = trial_recipe(settings.proxy, settings.recipe, info.n_train)
+    # refuses here what the machine does not have
+    engine = create_engine(sharing_gpus(settings.engine, proxies.of.values(), recipe, info))
     finished = opening.precheck()
     screen.planned(grid.sentence(), candidate_rows(grid, proxies), proxies.warnings)
 

@@ -69,8 +69,15 @@ class CudaCapture:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 step()
         except (RuntimeError, torch.OutOfMemoryError) as error:
-            raise CaptureError(" ".join(str(error).split())[:200]) from error
+            raise CaptureError(_first_reason(error)) from error
         return graph.replay
+
+
+def _first_reason(error: BaseException) -> str:
+    """One line from the error that came first: ending a recording that failed raises another one."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return " ".join(str(error).split())[:200]
 
 
 def reason_against_capture(

@@ -18,8 +18,8 @@ from scalesearch.train.recipe import Recipe
 __all__ = ["MemoryEstimate", "estimate_memory", "trainings_that_fit"]
 
 #: tensors alive at the peak for each output element of a convolution: its output, the norm's, the activation's, and the
-#: gradients on their way back. Calibrated on a CPU (docs/gpu.md), where eight networks took 2.6 to 3.3
-_TENSORS_PER_ACTIVATION: Final = 3.4
+#: gradients on their way back. Calibrated on a CPU, where six networks took 1.9 (ReLU, in place) to 3.1 (SiLU)
+_TENSORS_PER_ACTIVATION: Final = 3.2
 #: numbers of optimiser state per weight
 _STATES: Final = {"adamw": 2, "sgd": 1, "rmsprop": 2}
 #: libraries ask for scratch memory: a share of what is kept; at least so much on a GPU (an assumption, unmeasured)

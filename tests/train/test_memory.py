@@ -55,7 +55,7 @@ def peak_of(spec: NetSpec, recipe: Recipe, pictures: int) -> int:
     [
         ("efficientnet_b0", 32, 16, {}),
         ("mobilenet_v2", 48, 8, {"optimizer": "sgd"}),
-        ("efficientnetv2_b0", 32, 16, {"ema_decay": 0.9}),
+        ("efficientnet_v2_b0", 32, 16, {"ema_decay": 0.9}),
     ],
 )
 def test_the_estimate_is_near_the_peak(name: str, resolution: int, batch: int, changes: dict[str, Any]) -> None:

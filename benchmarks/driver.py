@@ -45,7 +45,7 @@ from scalesearch.engine.execute import execute, stream
 from scalesearch.engine.ray_engine import RayEngine
 from scalesearch.engine.settings import EngineSettings
 from scalesearch.objective import SOFT
-from scalesearch.report.screen import Screen
+from scalesearch.report.screen import SilentScreen
 from scalesearch.search.problem import Problem
 from scalesearch.search.registry import make_strategy
 from scalesearch.store import ledger as ledger_module
@@ -91,18 +91,6 @@ class Requests(Evaluator):
     @property
     def max_seeds(self) -> int | None:
         return None
-
-
-class Silent(Screen):
-    """Takes every line of a search and shows none."""
-
-    def say(self, line: str) -> None: ...
-
-    def stage(self, what: str, done: int, total: int) -> None: ...
-
-    def refresh(self) -> None: ...
-
-    def line(self, text: str) -> None: ...
 
 
 @dataclass
@@ -202,7 +190,7 @@ def run_work(work: str, trials: int, engine: Engine, ledger: Ledger, watch: Call
     problem = Problem(space, SOFT, TARGET, window=CostWindow("macs", *settings.bounds))
     search = BaselineWork(settings, problem, BASE, Requests(), ledger)
     loop = SearchLoop(search, make_strategy(work, problem), ledger, lambda: trials)
-    screen = Silent()
+    screen = SilentScreen()
     for record in stream(loop.take, engine, ledger):
         loop.finished(record)
         screen.searching("searching", len(loop.results) - 1, trials, loop.best)

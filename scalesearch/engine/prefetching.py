@@ -8,11 +8,12 @@ front and no slot ends up with two of them. A trial counts as started when a slo
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import ClassVar, Final, final
 
-from scalesearch.engine.base import Engine
+from scalesearch.engine.base import Engine, Running
 from scalesearch.trial import TrialRecord, TrialRequest
 
 __all__ = ["Prefetching"]
@@ -80,6 +81,10 @@ class Prefetching(Engine):
             raise outcome
         self._under_way -= 1
         return outcome
+
+    def running(self) -> Sequence[Running]:
+        """What slots are at; what waits here is not among it."""
+        return self._engine.running()
 
     def close(self) -> None:
         """Drop what waits and close the engine."""

@@ -1,7 +1,7 @@
 """The thread that keeps slots busy, on an engine whose trials end when the test says so."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 import pytest
 import trial_stubs as stubs
 
-from scalesearch.engine.base import Engine
+from scalesearch.engine.base import Engine, Running
 from scalesearch.engine.execute import execute
 from scalesearch.engine.prefetching import Prefetching
 from scalesearch.errors import DataError
@@ -21,7 +21,7 @@ class ByHand(Engine):
     """Two slots; `end` ends a running trial, or the engine where it is given an error."""
 
     def __init__(self) -> None:
-        self.running: dict[int, TrialRequest] = {}
+        self.busy: dict[int, TrialRequest] = {}
         self.started: list[int] = []
         self.changed = threading.Condition()
         self.ended: SimpleQueue[TrialRecord | Exception] = SimpleQueue()
@@ -37,8 +37,8 @@ class ByHand(Engine):
 
     def submit(self, request: TrialRequest) -> None:
         with self.changed:
-            assert len(self.running) < self.slots, "no trial is bound to a busy slot"
-            self.running[request.seed] = request
+            assert len(self.busy) < self.slots, "no trial is bound to a busy slot"
+            self.busy[request.seed] = request
             self.started.append(request.seed)
             self.changed.notify_all()
 
@@ -50,15 +50,18 @@ class ByHand(Engine):
         if isinstance(outcome, Exception):
             raise outcome
         with self.changed:
-            del self.running[outcome.seed]
+            del self.busy[outcome.seed]
         return outcome
+
+    def running(self) -> Sequence[Running]:
+        return [Running(request, f"worker {seed}", 0.0) for seed, request in self.busy.items()]
 
     def close(self) -> None:
         self.closed = True
 
     def end(self, seed: int, error: Exception | None = None) -> None:
-        self.wait_for(lambda: seed in self.running)
-        self.ended.put(error or stubs.steady(self.running[seed]))
+        self.wait_for(lambda: seed in self.busy)
+        self.ended.put(error or stubs.steady(self.busy[seed]))
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         with self.changed:
@@ -109,7 +112,8 @@ def test_the_first_free_slot_takes_what_waits() -> None:
             record = engine.next_done(timeout=20)
             assert record is not None
             assert record.seed == seed
-        assert list(by_hand.running) == [0]
+        assert list(by_hand.busy) == [0]
+        assert [running.worker for running in engine.running()] == ["worker 0"], "who watches for stalls sees it"
         assert engine.next_done(timeout=0) is None
         by_hand.end(0)
         assert engine.next_done(timeout=20) is not None

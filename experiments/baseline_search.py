@@ -2,9 +2,9 @@
 
     python experiments/baseline_search.py -m strategy=surrogate,evolution,random seed=0,1
 
-Hardware: 2 cores, no GPU. Runtime: about 60 minutes (6 jobs of about 53 trainings; estimated from trainings of 20 s
-on two slots).
-Expected: the surrogate at or above 0.86 (it reached 0.861 with 20 trainings; B0 itself has 0.825).
+Hardware: 2 cores, no GPU. Runtime: about 60 minutes (6 jobs of about 53 trainings; not measured, estimated from
+trainings of 20 s on two slots).
+Expected: the surrogate at or above 0.86 (measured with 20 trainings: 0.861; B0 itself has 0.825).
 Repeating the command continues every run from its ledger instead of starting again.
 """
 

@@ -3,8 +3,8 @@
     python experiments/proxy_fidelity.py -m check.epochs=2,4
 
 Hardware: 2 cores, no GPU. Runtime: about 35 minutes (38 trainings of one epoch shared by both jobs, 10 more of two
-and of four epochs each; estimated).
-Expected: a rank correlation with a wide interval: ten networks are few.
+and of four epochs each; not measured, estimated from trainings of 20 s on two slots).
+Expected: a rank correlation with a wide interval, because ten networks are few (not measured).
 Repeating the command continues every run from its ledger instead of starting again.
 """
 

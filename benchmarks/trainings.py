@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5, help="rounds")
     parser.add_argument("--workers", type=int, default=1, help="DataLoader workers of the peer; 0 loads in line")
     parser.add_argument("--images", type=int, default=8000, help="training pictures")
+    parser.add_argument("--val-images", type=int, default=5000, help="pictures of the validation part, at most")
     parser.add_argument("--seeds", type=int, default=4, help="trials of a side in a round")
     parser.add_argument("--in-process", action="store_true", help="without Ray, one trial after the other")
     parser.add_argument("--rounds", type=Path, metavar="FILE", help="keep rounds here and take those already there")
@@ -111,7 +112,7 @@ def make_task(
     name: str, settings: DataSettings, *, side: int, resolution: int, stem_stride: int, args: argparse.Namespace
 ) -> Task:
     data = prepare(settings, side=side)
-    recipe = Recipe(train_images=args.images)
+    recipe = Recipe(train_images=args.images, val_images=args.val_images)
     spec = proxy_of(
         load_spec("efficientnet_b0"),
         baseline_resolution=224,

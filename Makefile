@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 NAME ?= fashion_mnist_400M
 FASHION_MNIST := /usr/share/datasets/fashion-mnist
 
-.PHONY: grid test test-all check format data clean
+.PHONY: audit sbom fuzz grid test test-all check format data clean
 
 grid: $(VENV)/.installed data
 	$(BIN)/scalesearch grid --target-flops 400M --data fashion_mnist --name $(NAME)
@@ -43,6 +43,24 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+# every parser on 100,000 spoilt inputs (10,000 where one costs more than a millisecond), about a quarter of an hour
+fuzz: $(VENV)/.installed
+	FUZZ_INPUTS=100000 $(BIN)/python -m pytest tests/fuzz
+
+# known weaknesses of the pinned versions; asks a service on the network, and says so where there is none
+audit: build/audit/.installed
+	$(PYTHON) tests/security/audit.py build/audit/bin/pip-audit constraints.txt
+
+# what is installed, as CycloneDX
+sbom: build/audit/.installed $(VENV)/.installed
+	build/audit/bin/cyclonedx-py environment --output-format JSON --output-file build/sbom.json $(BIN)/python
+
+# in an environment of their own, because they must not change what they look at
+build/audit/.installed:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --constraint constraints.txt pip-audit==2.10.1 cyclonedx-bom==7.5.0
 	@touch $@
 
 clean:

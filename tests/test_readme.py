@@ -39,7 +39,21 @@ def test_commands(command: list[str], tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_there_are_commands_to_try() -> None:
     assert {command[1] for command in COMMANDS} == {
-        *("grid", "search", "axes", "scale", "emit", "train", "run", "cost", "runs", "resume", "report", "shards"),
+        *(
+            "grid",
+            "search",
+            "axes",
+            "scale",
+            "emit",
+            "train",
+            "run",
+            "cost",
+            "runs",
+            "resume",
+            "report",
+            "shards",
+            "doctor",
+        ),
     }
 
 

@@ -93,7 +93,7 @@ def test_specs() -> None:
 
 def test_settings() -> None:
     good = compose("grid", ["data=synthetic"])
-    fuzz("settings", lambda random: spoilt_values(random, good), grid_settings)
+    fuzz("settings", lambda random: spoilt_values(random, good), grid_settings, inputs=SLOWER)
 
 
 def test_overrides() -> None:

@@ -28,7 +28,7 @@ def test_a_whole_run_ends_between_its_budget_and_a_quarter_more(
     tmp_path: Path, budget: float, search: float, grid: float
 ) -> None:
     """Fake steps: each takes a multiple of what it was given, and 15 s more; axes trains rounds of 17 x 9 s."""
-    pace = Pace(tmp_path / "pace.json", budget, 1.0, SHARES)
+    pace = Pace(tmp_path / "pace.json", budget, 0.5, SHARES)
     clock = 0.0
     for step, factor in (("search", search), ("grid", grid)):
         seconds = 60 * pace.give(step) * factor + 15

@@ -40,7 +40,7 @@ def make_optimizer(net: nn.Module, recipe: Recipe, *, capturable: bool = False) 
 
 
 def _rmsprop_of_the_release(groups: list[dict[str, object]], recipe: Recipe, capturable: bool) -> Optimizer:
-    """torch's RMSProp begun as TensorFlow's, with which the paper's rates were found: they do not train otherwise.
+    """torch's RMSProp begun as TensorFlow's, with which the paper's rates were found.
 
     TensorFlow divides by sqrt(s + 1e-3) where torch divides by sqrt(s) + eps, and its running square s begins at 1
     instead of 0, where the first steps of torch move every weight by the rate times sqrt(10).

@@ -1,6 +1,6 @@
 """Do the intervals of fits, knees, joint laws and comparisons hold the truth as often as they claim (95 %)?
 
-    python benchmarks/coverage_simulation.py --curves 1000 --json coverage.json      # 3 minutes of one core
+    python benchmarks/coverage_simulation.py --curves 1000 --json coverage.json      # 5 minutes of one core
 
 Every row fits simulated trainings of a known law with the code that a real run uses. A training gives
 accuracy = 1 - error + seed effect + noise, seed effects as large as the noise; as intervals hold given the seeds used,

@@ -40,7 +40,20 @@ _ALLOWED: Mapping[tuple[str, str], Callable[..., Any]] = MappingProxyType(
 )
 
 
-class _PlainUnpickler(pickle.Unpickler):
+# a bytearray is filled before its content is read, so that ten bytes could ask for gigabytes; official files have none
+_WITHOUT: frozenset[int] = frozenset(
+    code[0] for code in (pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)
+)
+_python_unpickler: Any = pickle._Unpickler  # type: ignore[attr-defined, unused-ignore]
+
+
+class _PlainUnpickler(_python_unpickler):  # type: ignore[misc]
+    """Python's own unpickler and not the one in C, whose memo is an array: eight bytes make it take gigabytes."""
+
+    dispatch: Mapping[int, Any] = MappingProxyType(
+        {code: load for code, load in _python_unpickler.dispatch.items() if code not in _WITHOUT}
+    )
+
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         allowed = _ALLOWED.get((module_name, global_name))
         if allowed is None:

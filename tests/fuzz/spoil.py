@@ -10,6 +10,7 @@ import copy
 import json
 import math
 import os
+import resource
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
@@ -24,6 +25,8 @@ from scalesearch.errors import ScaleSearchError
 BATCH: Final = 50
 #: inputs for each parser; `make fuzz` asks for 100,000
 INPUTS: Final = int(os.environ.get("FUZZ_INPUTS", "150"))
+#: memory that a parser may take more than before, over all its inputs
+MOST_KILOBYTES: Final = 1_000_000
 #: where `make fuzz` notes what was tried, one JSON object a line
 REPORT: Final = os.environ.get("FUZZ_REPORT")
 
@@ -124,6 +127,7 @@ def fuzz(name: str, make: Callable[[Random], Any], parse: Callable[[Any], object
         inputs: how many.
     """
     tried = refused = 0
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     @settings(max_examples=max(1, inputs // BATCH), database=None, print_blob=False)
     @given(st.integers(0, 2**63))
@@ -144,6 +148,8 @@ def fuzz(name: str, make: Callable[[Random], Any], parse: Callable[[Any], object
             else:
                 broken_line = False
             assert not broken_line, given_now
+            taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+            assert taken < MOST_KILOBYTES, f"{taken} kB for {str(ascii(given_now))[:2000]}"
 
     batch()
     assert tried >= inputs * 0.9

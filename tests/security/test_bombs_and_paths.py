@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -26,6 +27,7 @@ from scalesearch.data import cifar, fashion_mnist, npz_jpeg, shards
 from scalesearch.data.bounded import open_bounded
 from scalesearch.data.npz_jpeg import open_npz_jpeg
 from scalesearch.data.pictures import decode, read_header
+from scalesearch.data.plain_pickle import load_plain
 from scalesearch.data.prepare import check_source
 from scalesearch.data.settings import DataSettings
 from scalesearch.errors import DataError, RunFolderError, SpecError
@@ -134,6 +136,22 @@ def test_an_archive_whose_member_name_is_a_gigabyte(
     assert path.stat().st_size < MEGABYTE // 16
     with pytest.raises(DataError, match="unpacks to more than 4 MB"):
         cifar._from_archive(path, cifar._CIFAR10[0])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\x80\x02]r\xff\xff\xff\x7f.", b"\x80\x05\x96" + (2**34).to_bytes(8, "little") + b"a.",
+     b"\x80\x02cnumpy\nndarray\n(J\xff\xff\xff\x7ftR."],
+    ids=["a far place in the memo", "a long bytearray", "a large array"],
+)  # fmt: skip
+def test_pickles_of_some_bytes_take_no_gigabytes(data: bytes) -> None:
+    """Found by fuzzing: the unpickler in C took 19 GB."""
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with contextlib.suppress(DataError):
+        load_plain(data, "data_batch_1")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000, "kilobytes"
 
 
 def test_reading_stops_at_the_limit(tmp_path: Path) -> None:

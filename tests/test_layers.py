@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "scalesearch"
 # a module imports from its own rank or from ranks above it in this list
 RANKS: list[set[str]] = [
     {"errors", "units"},
+    {"remote"},
     {"arch", "objective"},
     {"nets"},
     {"measure", "data"},

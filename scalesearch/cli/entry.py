@@ -11,6 +11,7 @@ import typer
 from scalesearch.cli.app import app
 from scalesearch.cli.progress import complaint
 from scalesearch.errors import ScaleSearchError
+from scalesearch.remote.secrets import redacted
 
 __all__ = ["main"]
 
@@ -41,7 +42,7 @@ def main() -> NoReturn:
 
 
 def _complain(line: str, code: int, table: str = "") -> None:
-    text = complaint(line, table, code)
+    text = redacted(complaint(line, table, code))
     # in the C locale stderr may not hold every character of a path
     encoding = sys.stderr.encoding or "ascii"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)

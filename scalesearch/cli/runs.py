@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -58,8 +57,12 @@ def runs(context: typer.Context, runs_dir: RunsDir = "runs", as_json: AsJson = F
 @_runs.command()
 def export(
     run: Annotated[str, typer.Argument(help="A run's folder, or VERB/NAME below the runs folder.")],
-    to: Annotated[str, typer.Option(help="optuna (for optuna-dashboard), tensorboard, csv or parquet.")],
-    out: Annotated[Path, typer.Option(help="The new file, or the new folder for tensorboard.")],
+    to: Annotated[
+        str, typer.Option(help="optuna (for optuna-dashboard), tensorboard, csv, parquet, or folder (all of it).")
+    ],
+    out: Annotated[
+        str, typer.Option(help="The new file; a new folder for tensorboard and folder, or s3://BUCKET/PATH.")
+    ],
     runs_dir: RunsDir = "runs",
     as_json: AsJson = False,
 ) -> None:

@@ -19,6 +19,8 @@ from scalesearch.config.scale import ScaleConfig
 from scalesearch.config.search import SearchConfig
 from scalesearch.config.train import TrainConfig
 from scalesearch.errors import ConfigError, DataError, InputError
+from scalesearch.remote.secrets import redacted, refuse_credentials
+from scalesearch.remote.storage import is_remote
 
 __all__ = ["anchored", "compose", "conf_dir", "data_choice", "to_yaml"]
 
@@ -109,7 +111,7 @@ def compose(
 def data_choice(data: str | None) -> tuple[dict[str, str], dict[str, str]]:
     """What `--data` stands for: the choice of the data group, and flags.
 
-    A known name is taken as such, a folder is an imagefolder, a .npz file is npz_jpeg.
+    A known name is taken as such, a folder is an imagefolder, a .npz file, here or in a bucket, is npz_jpeg.
 
     Raises:
         DataError: none of these.
@@ -119,6 +121,8 @@ def data_choice(data: str | None) -> tuple[dict[str, str], dict[str, str]]:
     names = sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml"))
     if data in names:
         return {"data": data}, {}
+    if is_remote(data) and data.endswith(".npz"):
+        return {"data": "npz_jpeg"}, {"data.path": data}
     path = Path(data).expanduser()
     if path.is_dir():
         return {"data": "imagefolder"}, {"data.path": str(path)}
@@ -126,16 +130,16 @@ def data_choice(data: str | None) -> tuple[dict[str, str], dict[str, str]]:
         return {"data": "npz_jpeg"}, {"data.path": str(path)}
     raise DataError(
         "--data takes a data set's name, a folder of class folders or a .npz file",
-        value=data,
+        value=redacted(data),
         way_out=f"names are {', '.join(names)}",
     )
 
 
 def to_yaml(values: Mapping[str, Any]) -> str:
-    """Plain values as YAML text, keys in the given order."""
+    """Plain values as YAML text, keys in the given order; the one text by which settings reach a run's folder."""
     import yaml
 
-    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
+    return redacted(yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
 
 
 def _check_overrides(overrides: Sequence[str]) -> None:
@@ -169,21 +173,28 @@ def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def anchored(values: dict[str, Any]) -> dict[str, Any]:
-    """The same values with absolute paths, so that a run can be continued from any folder."""
+    """The same values with absolute paths, so that a run can be continued from any folder.
+
+    Raises:
+        ConfigError: an address with credentials in it.
+    """
+    refuse_credentials(values)
     data: dict[str, Any] = values["data"] if isinstance(values.get("data"), dict) else {}
     for key in ("path", "root", "cache_dir"):
-        if isinstance(data.get(key), str) and data[key]:
-            data[key] = str(Path(data[key]).expanduser().absolute())
+        _make_absolute(data, key)
     for key in ("baseline", "base", "spec"):
         if isinstance(values.get(key), str) and values[key].endswith(".json"):
-            values[key] = str(Path(values[key]).expanduser().absolute())
-    for key in ("init", "stream"):
-        if isinstance(values.get(key), str) and values[key]:
-            values[key] = str(Path(values[key]).expanduser().absolute())
-    evaluator = values.get("evaluator")
-    if isinstance(evaluator, dict) and isinstance(evaluator.get("path"), str):
-        evaluator["path"] = str(Path(evaluator["path"]).expanduser().absolute())
+            _make_absolute(values, key)
+    for key in ("init", "stream", "mirror"):
+        _make_absolute(values, key)
+    if isinstance(values.get("evaluator"), dict):
+        _make_absolute(values["evaluator"], "path")
     return values
+
+
+def _make_absolute(values: dict[str, Any], key: str) -> None:
+    if isinstance(values.get(key), str) and values[key] and not is_remote(values[key]):
+        values[key] = str(Path(values[key]).expanduser().absolute())
 
 
 def _quoted(text: str) -> str:

@@ -28,7 +28,7 @@ _KEYS: Final = {
     "grid": _ALWAYS | {"verify"},
     "search": _ALWAYS | {"trials", "evaluator.path"},
     "train": frozenset(
-        {"data.path", "data.root", "data.cache_dir", "init", "stream", "max_failures", "keep", "tensorboard"}
+        {"data.path", "data.root", "data.cache_dir", "init", "stream", "max_failures", "keep", "mirror", "tensorboard"}
     ),
 }
 

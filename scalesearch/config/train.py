@@ -30,6 +30,7 @@ class TrainConfig:
     max_failures: int
     export: str
     keep: int
+    mirror: str | None
     tensorboard: bool
     seed: int
     runs_dir: str
@@ -63,6 +64,7 @@ def train_settings(values: Mapping[str, Any]) -> TrainSettings:
         max_failures=config.max_failures,
         export=config.export,
         keep=config.keep,
+        mirror=config.mirror,
         tensorboard=config.tensorboard,
         seed=config.seed,
         runs_dir=config.runs_dir,

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scalesearch.data.fetched import local_copy
 from scalesearch.data.settings import DataSettings
 from scalesearch.data.source import EncodedPictures, Index, Pictures
 from scalesearch.errors import DataError
@@ -31,14 +32,15 @@ _KEYS = ("jpeg", "offset", "label", "split", "classes")
 
 
 def open_npz_jpeg(settings: DataSettings) -> Pictures:
-    """Open the file data.path.
+    """Open the file data.path, or fetch it first where that is an address.
 
     Raises:
         DataError: no such file, not an .npz of this layout, or arrays that do not fit together.
+        ResourceError: the bucket does not answer.
     """
     if settings.path is None:
         raise DataError("data=npz_jpeg needs a file", way_out="set data.path=FILE.npz")
-    path = Path(settings.path).expanduser()
+    path = local_copy(settings.path, settings)
     arrays = _load(path)
     jpeg, offset = arrays["jpeg"], _integers(arrays, "offset")
     label, split = _integers(arrays, "label"), _integers(arrays, "split")

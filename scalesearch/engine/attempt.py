@@ -17,6 +17,7 @@ from scalesearch.errors import (
     ScaleSearchError,
     VerificationError,
 )
+from scalesearch.remote.secrets import redacted
 from scalesearch.trial import TrialRecord, TrialRequest, promised_record
 
 __all__ = ["STOPS_THE_RUN", "Crash", "attempt_trial", "failed_record"]
@@ -80,7 +81,7 @@ def failed_record(request: TrialRequest, crash: Crash, attempt: int) -> TrialRec
     return replace(
         promised_record(request),
         status="failed",
-        error=" ".join(crash.error.split())[:2000],
+        error=redacted(" ".join(crash.error.split()))[:2000],
         seconds=crash.seconds,
         started_at=finished_at - crash.seconds,
         finished_at=finished_at,

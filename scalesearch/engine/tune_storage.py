@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scalesearch.engine.ray_session import short_temporary_folder
 from scalesearch.errors import ConfigError
+from scalesearch.remote.storage import RemoteFolder, is_remote
 
 __all__ = ["absolute_storage", "temporary_storage"]
 
@@ -17,8 +18,11 @@ def absolute_storage(storage: str) -> str:
 
     Raises:
         ConfigError: the folder cannot be written.
+        ResourceError: a bucket does not answer; Tune itself would wait for minutes.
     """
-    if "://" in storage:
+    if is_remote(storage):
+        if storage.startswith("s3://") and "?" not in storage:
+            RemoteFolder(storage).find("probe")
         return storage
     folder = Path(storage).expanduser().absolute()
     try:

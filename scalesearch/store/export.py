@@ -1,4 +1,4 @@
-"""Finished runs for other viewers: an Optuna database, TensorBoard's event files, CSV and Parquet."""
+"""Finished runs for elsewhere: an Optuna database, TensorBoard's event files, CSV, Parquet, or the whole folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from scalesearch.errors import RunFolderError, UnknownNameError
+from scalesearch.remote.storage import is_remote
 from scalesearch.store.atomic import fsync_folder
+from scalesearch.store.export_folder import write_folder, write_remote
 from scalesearch.store.export_optuna import write_optuna
 from scalesearch.store.export_table import trials_table
 from scalesearch.store.export_tensorboard import write_tensorboard
@@ -19,15 +21,15 @@ from scalesearch.store.run import Run
 __all__ = ["EXPORTS", "export_run"]
 
 
-def export_run(run: Run, to: str, out: str | os.PathLike[str]) -> Path:
+def export_run(run: Run, to: str, out: str | os.PathLike[str]) -> Path | str:
     """Write the trainings of a finished run for another tool.
 
     Args:
-        to: one of `EXPORTS`; "tensorboard" makes a folder, the others a file.
-        out: where; it must not exist, and appears only when it is complete.
+        to: one of `EXPORTS`; "tensorboard" and "folder" make a folder, the others a file.
+        out: where; it must not exist, and appears only when it is complete. "folder" also goes to s3://BUCKET/PATH.
 
     Returns:
-        The absolute path of `out`.
+        The absolute path or the address of `out`.
 
     Raises:
         UnknownNameError: no such export.
@@ -36,6 +38,12 @@ def export_run(run: Run, to: str, out: str | os.PathLike[str]) -> Path:
     """
     if to not in EXPORTS:
         raise UnknownNameError.of("export", to, EXPORTS)
+    if is_remote(str(out)):
+        if to != "folder":
+            raise RunFolderError(
+                "only --to folder goes to a bucket", value=to, way_out="export to a file, and copy that"
+            )
+        return write_remote(run, str(out))
     target = Path(out).expanduser().absolute()
     if target.exists() or target.is_symlink():
         raise RunFolderError("an export never replaces what is there", value=str(out), way_out="choose another --out")
@@ -68,6 +76,7 @@ EXPORTS: Final[Mapping[str, Callable[[Run, Path], None]]] = {
     "tensorboard": write_tensorboard,
     "csv": _write_csv,
     "parquet": _write_parquet,
+    "folder": write_folder,
 }
 
 

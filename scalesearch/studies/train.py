@@ -18,6 +18,7 @@ from scalesearch.store.run_folder import SUMMARY_FILE, RunFolder
 from scalesearch.store.run_list import read_summary
 from scalesearch.studies.opening import Opening, OpenRun
 from scalesearch.studies.train_files import write_trained
+from scalesearch.studies.train_mirror import CheckpointMirror
 from scalesearch.studies.train_plan import StartingWeights, sentence_of, starting_weights, trained_spec
 from scalesearch.studies.train_progress import TrainProgress
 from scalesearch.studies.train_settings import TrainSettings
@@ -58,7 +59,7 @@ def run_train(settings: TrainSettings, folder: RunFolder, config_yaml: str, scre
     if settings.tensorboard:
         TensorBoardLog.check()
     opening.precheck()
-    saved = CheckpointFolder(folder.path / CHECKPOINTS).last()  # a broken one is refused before anything is written
+    CheckpointFolder(folder.path / CHECKPOINTS).last()  # a broken one is refused before anything is written
     screen.say(sentence_of(spec, settings, start, info.name))
 
     def ready() -> tuple[PreparedData, PreparedData]:
@@ -73,10 +74,16 @@ def run_train(settings: TrainSettings, folder: RunFolder, config_yaml: str, scre
         if finished is not None:  # the test part is looked at once
             screen.say(f"finished already: {run.folder.path / SUMMARY_FILE}")
             return finished
-        work = _Work(settings, spec.with_(in_channels=data.channels), data, start, run)
+        checkpoints, mirror = run.folder.path / CHECKPOINTS, None
+        if settings.mirror is not None:
+            mirror = CheckpointMirror(settings.mirror, run.folder.name, checkpoints, screen)
+            with run.stop.immediate():
+                mirror.bring_back()
+        saved = CheckpointFolder(checkpoints).last()
+        work = _Work(settings, spec.with_(in_channels=data.channels), data, start, run, mirror)
         work.train(() if saved is None else saved_rows(saved))
         with run.stop.immediate():
-            return write_trained(run.folder, settings, work.spec, data, run.folder.path / CHECKPOINTS, screen)
+            return write_trained(run.folder, settings, work.spec, data, checkpoints, screen)
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,7 @@ class _Work:
     data: PreparedData
     start: StartingWeights | None
     run: OpenRun
+    mirror: CheckpointMirror | None = None
 
     @property
     def job(self) -> LongJob:
@@ -108,7 +116,8 @@ class _Work:
         checkpoints = CheckpointFolder(self.run.folder.path / CHECKPOINTS, settings.keep)
         log = TensorBoardLog(self.run.folder.path / "tensorboard", len(rows)) if settings.tensorboard else None
         with closing(log) if log is not None else nullcontext():
-            progress = TrainProgress(self.run.folder, self.run.screen, settings.recipe.epochs, rows, log)
+            folder, screen = self.run.folder, self.run.screen
+            progress = TrainProgress(folder, screen, settings.recipe.epochs, rows, log, self.mirror)
             if settings.workers > 1:
                 from scalesearch.engine.ray_train import train_with_ray
 

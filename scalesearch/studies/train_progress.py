@@ -11,6 +11,7 @@ from typing import Final
 
 from scalesearch.report.screen import Screen
 from scalesearch.store.run_folder import RunFolder
+from scalesearch.studies.train_mirror import CheckpointMirror
 from scalesearch.train.long_run import Watcher
 from scalesearch.train.tensorboard_log import TensorBoardLog
 from scalesearch.train.training_state import EpochRow
@@ -27,12 +28,19 @@ class TrainProgress(Watcher):
     Args:
         rows: epochs of earlier sessions.
         log: TensorBoard, or None.
+        mirror: gets the checkpoints after every epoch, or None.
     """
 
     def __init__(
-        self, run: RunFolder, screen: Screen, epochs: int, rows: Sequence[EpochRow], log: TensorBoardLog | None
+        self,
+        run: RunFolder,
+        screen: Screen,
+        epochs: int,
+        rows: Sequence[EpochRow],
+        log: TensorBoardLog | None,
+        mirror: CheckpointMirror | None = None,
     ):
-        self._run, self._screen, self._epochs, self._log = run, screen, epochs, log
+        self._run, self._screen, self._epochs, self._log, self._mirror = run, screen, epochs, log, mirror
         self._rows = list(rows)
         self._fresh, self._started = 0, time.monotonic()
         if rows:
@@ -58,6 +66,8 @@ class TrainProgress(Watcher):
             f"rate {row.learning_rate:.3g}, {row.images_per_second:,.0f} images/s in {format_seconds(row.seconds)}; "
             f"{self._left(self._fresh, row.epoch)}"
         )
+        if self._mirror is not None:
+            self._mirror.push()
 
     def _left(self, fresh: float, done: float) -> str:
         """From the pace of this session."""

@@ -39,6 +39,7 @@ class TrainSettings:
     max_failures: int = 3
     export: str = "last"
     keep: int = 1
+    mirror: str | None = None
     tensorboard: bool = False
     seed: int = 0
     runs_dir: str = "runs"
@@ -86,7 +87,7 @@ class TrainSettings:
             InputError: the weights to start from cannot be read.
         """
         values = asdict(self)
-        for key in ("device", "max_failures", "keep", "tensorboard", "runs_dir"):
+        for key in ("device", "max_failures", "keep", "mirror", "tensorboard", "runs_dir"):
             del values[key]
         if self.stream is not None:
             # which pictures they are is guarded by their fingerprint

@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, settings
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["MPLBACKEND"] = "Agg"
+# Ray reads it when it is imported, and replaces 127.0.0.1 by the machine's address without it
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 # because threads that spin while they wait slow each other down tenfold where other work shares the cores
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # helper modules of tests/arch (golden numbers, spec strategies) serve other test folders too

@@ -1,24 +1,26 @@
 """engine=ray: long-lived Ray actors, one per slot, fed through `ray.wait`.
 
 An actor imports torch once and then takes a trial in about a millisecond. One that dies, hangs or crashes is
-replaced and its trial tried again; one that ran out of memory, when no other trial runs.
+replaced and its trial tried again; one that ran out of memory, when no other trial runs. On a cluster slots follow its
+nodes: those of a node that is gone are given up, and their trials go on elsewhere without having used up an attempt; a
+node that joins gets slots.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter, deque
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 
 from scalesearch.engine.attempt import STOPS_THE_RUN, Crash, failed_record
 from scalesearch.engine.base import Engine, Running, TrialFn
+from scalesearch.engine.cluster_watch import ClusterWatch, cluster_nodes
 from scalesearch.engine.data_shipping import pack
 from scalesearch.engine.ray_errors import reason_of
 from scalesearch.engine.ray_session import RaySession
-from scalesearch.engine.ray_worker import TrialWorker
-from scalesearch.engine.resources import Allotment
+from scalesearch.engine.ray_slots import Slot, SlotMaker
+from scalesearch.engine.resources import Allotment, Node, places
 from scalesearch.engine.settings import EngineSettings
 from scalesearch.errors import EngineError
 from scalesearch.trial import TrialRecord, TrialRequest
@@ -29,20 +31,8 @@ __all__ = ["RayEngine"]
 WORKER_START_TIMEOUT: Final = 120.0
 # workers in a row that may die while starting
 START_ATTEMPTS: Final = 3
-
-
-@dataclass(slots=True)
-class _Slot:
-    """One actor and what it is doing: starting (not ready), idle (no pending result) or running."""
-
-    actor: Any
-    pending: Any
-    since: float
-    ready: bool = False
-    worker: str = "a starting worker"
-    request: TrialRequest | None = None
-    attempt: int = 0
-    alone: bool = False  # its trial ran out of memory beside others
+# nodes a trial may lose; after them it is the trial that is to blame
+NODE_LOSSES: Final = 3
 
 
 class RayEngine(Engine):
@@ -64,8 +54,14 @@ class RayEngine(Engine):
         self._settings = settings or EngineSettings()
         self._trial_fn = trial_fn
         self._session = RaySession(self._settings, self._make_slots)
-        self._actor_class: Any = None
-        self._slots: list[_Slot] = []
+        self._maker: SlotMaker
+        self._slots: list[Slot] = []
+        self._watch: ClusterWatch | None = None
+        # trials and their attempt that have no slot, because that of a lost node is gone
+        self._waiting: deque[tuple[TrialRequest, int]] = deque()
+        self._losses: Counter[str] = Counter()
+        self._lost: deque[TrialRecord] = deque()
+        self._empty_since = 0.0
         self._start_failures = 0
         self._bundles: dict[str, Any] = {}
 
@@ -82,26 +78,24 @@ class RayEngine(Engine):
 
     @property
     def slots(self) -> int:
-        """Actors; waits until Ray has answered."""
+        """Actors there are now; waits until Ray has answered."""
         self.start()
         self._session.wait()
         return len(self._slots)
 
     def submit(self, request: TrialRequest) -> None:
-        """Give the trial to an idle actor, a ready one if there is one."""
-        free = [slot for slot in self._slots if slot.request is None]
-        assert free, "a slot must be free"
-        slot = max(free, key=lambda slot: slot.ready)
-        slot.request, slot.attempt = request, 1
-        if slot.ready:
-            self._launch(slot)
+        """Give the trial to an idle actor; it waits for one where the last was lost with its node."""
+        self._waiting.append((request, 1))
+        self._feed()
 
     def next_done(self, timeout: float | None = None) -> TrialRecord | None:
         """The next finished record; replaces dead and hung workers and repeats their trials on the way."""
         until = None if timeout is None else time.monotonic() + timeout
-        while any(slot.request for slot in self._slots):
+        while self._lost or self._waiting or any(slot.request for slot in self._slots):
+            self._follow_cluster()
+            self._feed()
             left = 1.0 if until is None else max(0.0, min(1.0, until - time.monotonic()))
-            record = self._step(timeout=left, slots=self._slots)
+            record = self._lost.popleft() if self._lost else self._step(timeout=left, slots=self._slots)
             if record is not None:
                 return record
             if until is not None and time.monotonic() >= until:
@@ -115,26 +109,75 @@ class RayEngine(Engine):
 
     def close(self) -> None:
         """Kill the actors and end the session; further calls do nothing."""
-        for slot in self._slots:
-            self._kill(slot)
+        if self._watch is None or self._watch.hears_head:  # else Ray would wait for it
+            for slot in self._slots:
+                slot.kill()
         self._slots = []
+        self._waiting.clear()
         self._session.close()
 
     def _make_slots(self, allotment: Allotment) -> None:
         """Make the actors; called in the session's thread as soon as Ray answers."""
-        import ray
+        self._maker = SlotMaker(self._trial_fn, self._settings, allotment)
+        head = self._session.head
+        if head is None:
+            self._slots = [self._maker.new() for _ in range(allotment.slots)]
+        else:
+            self._watch = ClusterWatch(head)
+            self._settle_on(cluster_nodes())
 
-        self._actor_class = ray.remote(TrialWorker).options(
-            num_cpus=allotment.cpus, num_gpus=allotment.gpus, max_restarts=0, scheduling_strategy="SPREAD"
-        )
-        self._slots = [self._new_slot() for _ in range(allotment.slots)]
+    def _settle_on(self, nodes: list[Node]) -> None:
+        """Make slots where there is room and fewer than asked for."""
+        assert self._session.allotment is not None
+        taken = Counter(slot.node for slot in self._slots)
+        for node in places(nodes, taken, self._session.allotment, most=self._settings.slots):
+            self._slots.append(self._maker.new(node))
 
-    def _new_slot(self) -> _Slot:
-        actor = self._actor_class.remote(self._trial_fn)
-        threads = max(1, int(self._settings.cpus_per_trial))
-        return _Slot(actor, pending=actor.warm_up.remote(threads), since=time.monotonic())
+    def _follow_cluster(self) -> None:
+        """Give up the slots of nodes that are gone and use those that joined."""
+        nodes = None if self._watch is None else self._watch.look()
+        if self._watch is None or nodes is None:
+            return
+        alive = {node.id for node in nodes}
+        for slot in [slot for slot in self._slots if slot.node not in alive]:
+            self._give_up(slot)
+        self._settle_on(self._watch.usable(nodes))
+        if self._slots:
+            self._empty_since = 0.0
+        elif self._empty_since == 0.0:
+            self._empty_since = time.monotonic()
+        elif time.monotonic() - self._empty_since > WORKER_START_TIMEOUT:
+            raise EngineError(
+                f"no node of the cluster took trials for {WORKER_START_TIMEOUT:g} s; add nodes and resume"
+            )
 
-    def _launch(self, slot: _Slot) -> None:
+    def _give_up(self, slot: Slot) -> None:
+        """Forget a slot; its trial waits for another one, without having used up an attempt for a few times."""
+        slot.kill()
+        self._slots.remove(slot)
+        request = slot.request
+        if request is None:
+            return
+        self._losses[request.key] += 1
+        if self._losses[request.key] <= NODE_LOSSES:
+            self._waiting.appendleft((request, slot.attempt))
+        else:
+            crash = Crash(f"its node was lost {NODE_LOSSES + 1} times", time.monotonic() - slot.since, slot.worker)
+            self._lost.append(failed_record(request, crash, slot.attempt))
+
+    def _feed(self) -> None:
+        """Give waiting trials to idle actors, after those that were held back; who still starts gets one when ready."""
+        for slot in sorted(self._slots, key=lambda slot: not slot.alone):
+            if slot.request is not None and slot.ready and slot.pending is None:
+                self._launch(slot)
+        for slot in self._slots:
+            if not self._waiting:
+                break
+            if slot.ready and slot.request is None:
+                slot.request, slot.attempt = self._waiting.popleft()
+                self._launch(slot)
+
+    def _launch(self, slot: Slot) -> None:
         """Start the slot's request on its ready actor; held back while a trial has to run alone."""
         assert slot.request is not None
         others = [other for other in self._slots if other is not slot]
@@ -155,31 +198,31 @@ class RayEngine(Engine):
         # inside a list a reference is passed on as it is, so that only nodes that need the data fetch it
         return [self._bundles[request.data.fingerprint]]
 
-    def _step(self, *, timeout: float, slots: list[_Slot]) -> TrialRecord | None:
+    def _step(self, *, timeout: float, slots: list[Slot]) -> TrialRecord | None:
         """Wait for one thing to happen on `slots` and deal with it."""
         import ray
 
         watched = {slot.pending: slot for slot in slots if slot.pending is not None}
+        if not watched:  # every node is gone, or idle
+            time.sleep(min(timeout, 0.2))
+            return None
         limit = self._settings.trial_timeout
         if limit is not None:  # wake up when the next trial counts as hung
             ends = [slot.since + limit for slot in watched.values() if slot.ready]
             timeout = max(0.0, min([timeout, *(end - time.monotonic() for end in ends)]))
         done, _ = ray.wait(list(watched), num_returns=1, timeout=timeout)
         if done:
-            record = self._settle(watched[done[0]], done[0])
-            for slot in sorted(self._slots, key=lambda slot: not slot.alone):  # what was held back
-                if slot.request is not None and slot.ready and slot.pending is None:
-                    self._launch(slot)
-            return record
+            return self._settle(watched[done[0]], done[0])
         for slot in watched.values():
             age = time.monotonic() - slot.since
             if not slot.ready and age > WORKER_START_TIMEOUT:
-                raise EngineError(f"a worker did not start within {WORKER_START_TIMEOUT:g} s; is the cluster busy?")
+                self._late(slot)
+                return None
             if slot.ready and limit is not None and age >= limit:
                 return self._crashed(slot, Crash(f"hung: no result within {limit:g} s", age, slot.worker), lost=True)
         return None
 
-    def _settle(self, slot: _Slot, pending: Any) -> TrialRecord | None:
+    def _settle(self, slot: Slot, pending: Any) -> TrialRecord | None:
         """Deal with an actor that answered or died."""
         import ray
         from ray.exceptions import RayError, RayTaskError
@@ -191,6 +234,9 @@ class RayEngine(Engine):
         except RayError as error:
             if isinstance(error, RayTaskError) and isinstance(error.cause, STOPS_THE_RUN):
                 raise error.cause from None
+            if not isinstance(error, RayTaskError) and self._watch is not None and self._watch.is_gone(slot.node):
+                self._give_up(slot)
+                return None
             if not slot.ready:
                 self._start_failed(slot, error)
                 return None
@@ -207,7 +253,7 @@ class RayEngine(Engine):
         slot.request, slot.alone = None, False
         return answer  # type: ignore[no-any-return]
 
-    def _crashed(self, slot: _Slot, crash: Crash, *, lost: bool) -> TrialRecord | None:
+    def _crashed(self, slot: Slot, crash: Crash, *, lost: bool) -> TrialRecord | None:
         """Try the slot's trial again, or give its failed record; a lost worker is replaced."""
         request, attempt = slot.request, slot.attempt
         assert request is not None
@@ -220,22 +266,26 @@ class RayEngine(Engine):
             self._launch(slot)
         return None if again else failed_record(request, crash, attempt)
 
-    def _start_failed(self, slot: _Slot, error: BaseException) -> None:
-        self._start_failures += 1
-        if self._start_failures >= START_ATTEMPTS:
-            raise EngineError(f"workers cannot start ({reason_of(error)}); try engine=serial to see why") from error
-        self._replace(slot)
+    def _late(self, slot: Slot) -> None:
+        """A worker that does not come up ends the run, unless others work: then its node is left alone for a while."""
+        if self._watch is None or not any(other.ready for other in self._slots):
+            raise EngineError(f"a worker did not start within {WORKER_START_TIMEOUT:g} s; is the cluster busy?")
+        self._watch.avoid(slot.node)
+        self._give_up(slot)
 
-    def _replace(self, slot: _Slot) -> None:
+    def _start_failed(self, slot: Slot, error: BaseException) -> None:
+        self._start_failures += 1
+        if self._start_failures < START_ATTEMPTS:
+            self._replace(slot)
+        elif self._watch is not None and any(other.ready for other in self._slots):
+            self._watch.avoid(slot.node)
+            self._give_up(slot)
+        else:
+            raise EngineError(f"workers cannot start ({reason_of(error)}); try engine=serial to see why") from error
+
+    def _replace(self, slot: Slot) -> None:
         """Put a new actor into the slot; the request stays."""
-        self._kill(slot)
-        fresh = self._new_slot()
+        slot.kill()
+        fresh = self._maker.new(slot.node)
         slot.actor, slot.pending, slot.since = fresh.actor, fresh.pending, fresh.since
         slot.ready, slot.worker = False, fresh.worker
-
-    @staticmethod
-    def _kill(slot: _Slot) -> None:
-        import ray
-
-        with suppress(Exception):  # it may be dead, or Ray gone
-            ray.kill(slot.actor, no_restart=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import math
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -14,7 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from scalesearch.engine.resources import Allotment, Node, allot, this_machine
+from scalesearch.engine.cluster_watch import cluster_nodes
+from scalesearch.engine.resources import Allotment, allot, this_machine
 from scalesearch.engine.settings import EngineSettings
 from scalesearch.errors import EngineError, MissingPackageError, ResourceError
 
@@ -93,6 +96,16 @@ class RaySession:
             reason = " ".join(str(self._error).split())[:300]
             raise EngineError(f"Ray could not be started ({reason}); use engine=serial") from self._error
 
+    @property
+    def head(self) -> str | None:
+        """ "HOST:PORT" of the cluster's head; None for a private Ray, which ends with its driver."""
+        import ray
+
+        address = self._settings.address
+        if address != "auto":
+            return address
+        return str(ray.get_runtime_context().gcs_address)
+
     def close(self) -> None:
         """Disconnect and end what this session started; further calls do nothing."""
         self._closing.set()
@@ -103,7 +116,7 @@ class RaySession:
         """Connect, stay, disconnect: one thread, because Linux ends Ray's processes with the thread that made them."""
         try:
             self._connect()
-            self.allotment = allot(self._settings, _nodes(), where="the cluster")
+            self.allotment = allot(self._settings, cluster_nodes(), where="the cluster")
             if not self._closing.is_set():
                 self._on_connected(self.allotment)
         except BaseException as error:  # raised again by `wait`, in the caller's thread
@@ -131,6 +144,7 @@ class RaySession:
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         options["namespace"] = f"scalesearch-{os.getpid()}"
         if address is not None:
+            _use_token()
             ray.init(address=address, **options)
         else:
             self._start_private(options)
@@ -143,8 +157,11 @@ class RaySession:
         _remove_orphans()
         # Ray opens its own folder to everybody, so it stands inside one that is private
         self._folder = Path(tempfile.mkdtemp(prefix=f"ssr-{os.getpid()}-", dir=short_temporary_folder()))
-        token = Path.home() / ".ray" / "auth_token"
-        had_token = token.exists()
+        _own_token(Path.home() / ".ray" / "auth_token")
+        with suppress(ImportError):  # a notebook that imported Ray before had it read the environment then
+            from ray._private import ray_constants
+
+            ray_constants.ENABLE_RAY_CLUSTER = False
         ray.init(
             address="local",
             num_cpus=math.ceil(self._private.slots * self._private.cpus),
@@ -155,16 +172,29 @@ class RaySession:
             _temp_dir=str(self._folder / "ray"),
             **options,
         )
-        if not had_token:  # Ray makes it readable to everybody
-            with suppress(OSError):
+
+
+def _use_token() -> None:
+    """Show the cluster a token that lies ready; by itself Ray does so for address="auto" only."""
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    with suppress(ImportError):  # where this moved to elsewhere, RAY_AUTH_MODE=token does the same
+        from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+
+
+def _own_token(token: Path) -> None:
+    """A token for Ray that only this user can read; Ray would make one that everybody can."""
+    with suppress(OSError):  # without a home Ray says what is wrong
+        token.parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            descriptor = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            if token.stat().st_mode & 0o077:
                 token.chmod(0o600)
-
-
-def _nodes() -> list[Node]:
-    import ray
-
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    return [Node(cpus=float(there.get("CPU", 0)), gpus=float(there.get("GPU", 0))) for there in alive]
+            return
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
 
 
 def _probe(address: str) -> None:

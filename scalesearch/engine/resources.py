@@ -7,22 +7,30 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scalesearch.engine.settings import EngineSettings
 from scalesearch.errors import ResourceError
 
-__all__ = ["Allotment", "Node", "allot", "this_machine"]
+__all__ = ["Allotment", "Node", "allot", "places", "this_machine"]
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Cores and GPUs of one machine."""
+    """Cores and GPUs of one machine.
+
+    Attributes:
+        id: Ray's name of a cluster's node; empty for this machine.
+        address: "HOST:PORT" where the node itself answers; empty where nobody asks.
+    """
 
     cpus: float
     gpus: float
+    id: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,26 @@ def allot(settings: EngineSettings, nodes: Sequence[Node], *, where: str) -> All
             way_out=f"ask for at most engine.slots={room}" if room else "lower engine.cpus_per_trial or gpus_per_trial",
         )
     return Allotment(slots, cpus, gpus)
+
+
+def places(nodes: Sequence[Node], taken: Mapping[str, int], share: Allotment, *, most: int | None) -> list[str]:
+    """Nodes by id on which further slots fit, one entry for each, the emptiest node first.
+
+    Args:
+        taken: slots that stand on each node already, by its id.
+        share: what one slot reserves; its number of slots is not read.
+        most: slots in all; None is as many as fit.
+    """
+    there = Counter({node.id: taken.get(node.id, 0) for node in nodes})
+    room = {node.id: _slots_on(node, share.cpus, share.gpus) for node in nodes}
+    chosen: list[str] = []
+    while most is None or there.total() < most:
+        free = [node.id for node in nodes if there[node.id] < room[node.id]]
+        if not free:
+            break
+        chosen.append(min(free, key=lambda name: there[name]))
+        there[chosen[-1]] += 1
+    return chosen
 
 
 def _slots_on(node: Node, cpus: float, gpus: float) -> int:

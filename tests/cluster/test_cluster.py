@@ -150,10 +150,11 @@ def test_the_head_dies_and_the_study_resumes_from_its_ledger(tmp_path: Path) -> 
             told = [int(next(process.stdout).split()[1]) for _ in range(12)]  # type: ignore[arg-type]
             cluster.kill_head()
             told += [int(line.split()[1]) for line in process.stdout]  # type: ignore[union-attr]
-            assert process.wait(120) != 0
+            code = process.wait(120)  # workers go on without a head for a while, so that a short study may end well
         study = Study(tmp_path, cluster.address, seconds=0.3, trials=60)
         kept = {record.seed for record in study.committed()}
         assert kept >= set(told)
+        assert code != 0 or len(kept) == study.trials
         runs_before = {seed: study.times_run()[seed] for seed in kept}
         for number in (1, 2):
             cluster.kill(number)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from scalesearch.engine.base import TrialFn
+from scalesearch.engine.grouping import GroupFn
 from scalesearch.errors import (
     DataError,
     InterruptedRun,
@@ -20,7 +22,7 @@ from scalesearch.errors import (
 from scalesearch.remote.secrets import redacted
 from scalesearch.trial import TrialRecord, TrialRequest, promised_record
 
-__all__ = ["STOPS_THE_RUN", "Crash", "attempt_trial", "failed_record"]
+__all__ = ["STOPS_THE_RUN", "Crash", "attempt_group", "attempt_trial", "failed_record"]
 
 #: errors of the surroundings, not of one trial
 STOPS_THE_RUN: Final = (DataError, MissingPackageError, ResourceError, VerificationError, InterruptedRun)
@@ -41,7 +43,13 @@ class Crash:
 
 
 def attempt_trial(trial_fn: TrialFn, request: TrialRequest, attempt: int) -> TrialRecord | Crash:
-    """Call the trial function and catch what it raises.
+    """Call the trial function and catch what it raises; see `attempt_group`."""
+    outcome = attempt_group(lambda requests: [trial_fn(requests[0])], [request], attempt)
+    return outcome if isinstance(outcome, Crash) else outcome[0]
+
+
+def attempt_group(group_fn: GroupFn, requests: Sequence[TrialRequest], attempt: int) -> list[TrialRecord] | Crash:
+    """Call a function that gives one record per request, in their order, and catch what it raises.
 
     An error that scalesearch raises on purpose (a diverged loss, a network that cannot exist) is final,
     because the trial is a pure function. Anything else may be the machine's fault.
@@ -53,7 +61,7 @@ def attempt_trial(trial_fn: TrialFn, request: TrialRequest, attempt: int) -> Tri
     worker = f"{socket.gethostname()}:{os.getpid()}"
     started_at, start = time.time(), time.perf_counter()
     try:
-        record = trial_fn(request)
+        records = group_fn(requests)
     except STOPS_THE_RUN:
         raise
     except ScaleSearchError as error:
@@ -62,17 +70,20 @@ def attempt_trial(trial_fn: TrialFn, request: TrialRequest, attempt: int) -> Tri
         # by name, because torch.OutOfMemoryError is looked at where torch may not be imported
         starved = type(error).__name__ == "OutOfMemoryError"
         return Crash(f"{type(error).__name__}: {error}", time.perf_counter() - start, worker, out_of_memory=starved)
-    assert isinstance(record, TrialRecord), type(record)
-    assert record.key == request.key, "a record answers its request"
-    seconds = time.perf_counter() - start
-    return replace(
-        record,
-        worker=record.worker or worker,
-        attempt=attempt,
-        seconds=seconds if record.seconds is None else record.seconds,
-        started_at=started_at if record.started_at is None else record.started_at,
-        finished_at=started_at + seconds if record.finished_at is None else record.finished_at,
-    )
+    assert all(isinstance(record, TrialRecord) for record in records), records
+    assert [record.key for record in records] == [request.key for request in requests], "a record answers its request"
+    share = (time.perf_counter() - start) / len(records)
+    return [
+        replace(
+            record,
+            worker=record.worker or worker,
+            attempt=attempt,
+            seconds=share if record.seconds is None else record.seconds,
+            started_at=started_at + number * share if record.started_at is None else record.started_at,
+            finished_at=started_at + (number + 1) * share if record.finished_at is None else record.finished_at,
+        )
+        for number, record in enumerate(records)
+    ]
 
 
 def failed_record(request: TrialRequest, crash: Crash, attempt: int) -> TrialRecord:

@@ -20,11 +20,15 @@ TrialFn = Callable[[TrialRequest], TrialRecord]
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A trial under way: its worker ("host:pid" where known), and since when on the clock of `time.monotonic`."""
+    """A trial under way: its worker ("host:pid" where known), and since when on the clock of `time.monotonic`.
+
+    Of a group the first trial stands for all; `trials` is how many they are.
+    """
 
     request: TrialRequest
     worker: str
     since: float
+    trials: int = 1
 
 
 class Engine(ABC):
@@ -56,21 +60,33 @@ class Engine(ABC):
     @property
     @abstractmethod
     def slots(self) -> int:
-        """Trials at the same time; may wait for a cluster to answer."""
+        """Trials at the same time; may wait for a cluster to answer, but starts nothing where they are known already."""
 
     @property
     @final
     def room(self) -> int:
-        """Requests that may be under way, running or waiting: max(1, slots) * (1 + prefetch)."""
-        return max(1, self.slots) * (1 + self.prefetch)
+        """Requests that may be under way, running or waiting: max(1, slots) * (1 + prefetch) * group."""
+        return max(1, self.slots) * (1 + self.prefetch) * self.group
+
+    @property
+    def group(self) -> int:
+        """The most requests that one slot may run at a time, as a group (`engine.grouping`)."""
+        return 1
 
     @abstractmethod
     def submit(self, request: TrialRequest) -> None:
         """Take a trial, to run it as soon as a slot is free; fewer than `room` may be under way."""
 
+    def submit_group(self, requests: Sequence[TrialRequest]) -> None:
+        """Take trials that differ in their seeds alone into one slot; at most `group` of them."""
+        assert len(requests) == 1, "this engine has no groups"
+        self.submit(requests[0])
+
     @abstractmethod
     def next_done(self, timeout: float | None = None) -> TrialRecord | None:
         """The next finished record, making room for another; None after `timeout` seconds or when none is under way.
+
+        With `timeout` 0 an engine in this process runs nothing and gives what has arrived.
 
         Raises:
             EngineError: the engine lost its workers for good.

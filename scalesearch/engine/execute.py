@@ -125,7 +125,7 @@ def _run(
     """Keep the engine full until nothing is under way."""
     under_way = _fill(engine, request, take, 0)
     while under_way:
-        if stop.signal_number is not None and not engine.in_process:
+        if stop.signal_number is not None:
             yield from _committed_arrivals(engine, ledger)
         stop.check()
         with stop.immediate(active=engine.in_process):
@@ -154,8 +154,7 @@ def _committed_arrivals(engine: Engine, ledger: Ledger, record: TrialRecord | No
     """`record` and whatever else has arrived, committed together."""
     arrived = [] if record is None else [record]
     try:
-        # an engine in this process would run the next trial for it
-        while not engine.in_process and (another := engine.next_done(timeout=0)) is not None:
+        while (another := engine.next_done(timeout=0)) is not None:
             arrived.append(another)
     finally:  # also where the engine has nothing but an error left to give
         ledger.commit_all(arrived)

@@ -17,9 +17,10 @@ from scalesearch.engine.attempt import STOPS_THE_RUN, Crash, failed_record
 from scalesearch.engine.base import Engine, Running, TrialFn
 from scalesearch.engine.cluster_watch import ClusterWatch, cluster_nodes
 from scalesearch.engine.data_shipping import pack
+from scalesearch.engine.grouping import GroupFn, apart, group_fn_beside, group_limit
 from scalesearch.engine.ray_errors import reason_of
 from scalesearch.engine.ray_session import RaySession
-from scalesearch.engine.ray_slots import Slot, SlotMaker
+from scalesearch.engine.ray_slots import Slot, SlotMaker, Work
 from scalesearch.engine.resources import Allotment, Node, places
 from scalesearch.engine.settings import EngineSettings
 from scalesearch.errors import EngineError
@@ -44,23 +45,31 @@ class RayEngine(Engine):
     Args:
         settings: see there.
         trial_fn: what to run; None is `scalesearch.trial.run_trial`.
+        group_fn: what runs seeds as one; None is `run_group` beside `run_trial`, else there are no groups.
 
     Raises:
         MissingPackageError: Ray is not installed.
         ResourceError: the slots do not fit on this machine (a cluster is checked once it answers).
     """
 
-    def __init__(self, settings: EngineSettings | None = None, *, trial_fn: TrialFn | None = None):
+    def __init__(
+        self,
+        settings: EngineSettings | None = None,
+        *,
+        trial_fn: TrialFn | None = None,
+        group_fn: GroupFn | None = None,
+    ):
         self._settings = settings or EngineSettings()
+        self._group_fn = group_fn_beside(trial_fn, group_fn)
         self._trial_fn = trial_fn
         self._session = RaySession(self._settings, self._make_slots)
         self._maker: SlotMaker
         self._slots: list[Slot] = []
         self._watch: ClusterWatch | None = None
-        # trials and their attempt that have no slot, because that of a lost node is gone
-        self._waiting: deque[tuple[TrialRequest, int]] = deque()
+        # without a slot, because that of a lost node is gone or their group failed
+        self._waiting: deque[Work] = deque()
         self._losses: Counter[str] = Counter()
-        self._lost: deque[TrialRecord] = deque()
+        self._arrived: deque[TrialRecord] = deque()
         self._empty_since = 0.0
         self._start_failures = 0
         self._bundles: dict[str, Any] = {}
@@ -78,34 +87,43 @@ class RayEngine(Engine):
 
     @property
     def slots(self) -> int:
-        """Actors there are now; waits until Ray has answered."""
+        """Actors there are now; waits until Ray has answered, unless nothing was started and they are known."""
+        if (planned := self._session.slots_before_start) is not None:
+            return planned
         self.start()
         self._session.wait()
         return len(self._slots)
 
+    @property
+    def group(self) -> int:
+        """As the settings say."""
+        return group_limit(self._settings, self._group_fn)
+
     def submit(self, request: TrialRequest) -> None:
         """Give the trial to an idle actor; it waits for one where the last was lost with its node."""
-        self._waiting.append((request, 1))
+        self.submit_group([request])
+
+    def submit_group(self, requests: Sequence[TrialRequest]) -> None:
+        """Give the trials to an idle actor, as `submit` does."""
+        self._waiting.append(Work(tuple(requests)))
         self._feed()
 
     def next_done(self, timeout: float | None = None) -> TrialRecord | None:
         """The next finished record; replaces dead and hung workers and repeats their trials on the way."""
         until = None if timeout is None else time.monotonic() + timeout
-        while self._lost or self._waiting or any(slot.request for slot in self._slots):
+        while not self._arrived and (self._waiting or any(slot.requests for slot in self._slots)):
             self._follow_cluster()
             self._feed()
             left = 1.0 if until is None else max(0.0, min(1.0, until - time.monotonic()))
-            record = self._lost.popleft() if self._lost else self._step(timeout=left, slots=self._slots)
-            if record is not None:
-                return record
-            if until is not None and time.monotonic() >= until:
+            self._arrived.extend(() if self._arrived else self._step(timeout=left, slots=self._slots))
+            if not self._arrived and until is not None and time.monotonic() >= until:
                 return None
-        return None
+        return self._arrived.popleft() if self._arrived else None
 
     def running(self) -> Sequence[Running]:
         """The trials on ready workers."""
-        busy = [(slot.request, slot) for slot in list(self._slots) if slot.ready]
-        return [Running(request, slot.worker, slot.since) for request, slot in busy if request is not None]
+        busy = [(slot.requests, slot) for slot in list(self._slots) if slot.ready and slot.requests]
+        return [Running(requests[0], slot.worker, slot.since, len(requests)) for requests, slot in busy]
 
     def close(self) -> None:
         """Kill the actors and end the session; further calls do nothing."""
@@ -118,7 +136,7 @@ class RayEngine(Engine):
 
     def _make_slots(self, allotment: Allotment) -> None:
         """Make the actors; called in the session's thread as soon as Ray answers."""
-        self._maker = SlotMaker(self._trial_fn, self._settings, allotment)
+        self._maker = SlotMaker(self._trial_fn, self._group_fn, self._settings, allotment)
         head = self._session.head
         if head is None:
             self._slots = [self._maker.new() for _ in range(allotment.slots)]
@@ -152,39 +170,43 @@ class RayEngine(Engine):
             )
 
     def _give_up(self, slot: Slot) -> None:
-        """Forget a slot; its trial waits for another one, without having used up an attempt for a few times."""
+        """Forget a slot; what it had waits for another one, without having used up an attempt for a few times."""
         slot.kill()
         self._slots.remove(slot)
-        request = slot.request
-        if request is None:
+        if not slot.requests:
             return
-        self._losses[request.key] += 1
-        if self._losses[request.key] <= NODE_LOSSES:
-            self._waiting.appendleft((request, slot.attempt))
-        else:
-            crash = Crash(f"its node was lost {NODE_LOSSES + 1} times", time.monotonic() - slot.since, slot.worker)
-            self._lost.append(failed_record(request, crash, slot.attempt))
+        self._losses.update(request.key for request in slot.requests)
+        if self._losses[slot.requests[0].key] <= NODE_LOSSES:
+            self._waiting.appendleft(Work(slot.requests, slot.attempt, slot.why_apart))
+            return
+        crash = Crash(f"its node was lost {NODE_LOSSES + 1} times", time.monotonic() - slot.since, slot.worker)
+        records = [failed_record(request, crash, slot.attempt) for request in slot.requests]
+        self._arrived.extend(apart(record, slot.why_apart) for record in records)
 
     def _feed(self) -> None:
         """Give waiting trials to idle actors, after those that were held back; who still starts gets one when ready."""
         for slot in sorted(self._slots, key=lambda slot: not slot.alone):
-            if slot.request is not None and slot.ready and slot.pending is None:
+            if slot.requests and slot.ready and slot.pending is None:
                 self._launch(slot)
         for slot in self._slots:
             if not self._waiting:
                 break
-            if slot.ready and slot.request is None:
-                slot.request, slot.attempt = self._waiting.popleft()
+            if slot.ready and not slot.requests:
+                slot.requests, slot.attempt, slot.why_apart = self._waiting.popleft()
                 self._launch(slot)
 
     def _launch(self, slot: Slot) -> None:
-        """Start the slot's request on its ready actor; held back while a trial has to run alone."""
-        assert slot.request is not None
+        """Start what the slot has on its ready actor; held back while a trial has to run alone."""
+        assert slot.requests
         others = [other for other in self._slots if other is not slot]
         in_the_way = [other for other in others if (other.pending and other.ready if slot.alone else other.alone)]
         if in_the_way:
             return
-        slot.pending = slot.actor.run.remote(slot.request, slot.attempt, self._bundle(slot.request))
+        bundle = self._bundle(slot.requests[0])
+        if len(slot.requests) > 1:
+            slot.pending = slot.actor.run_group.remote(slot.requests, bundle)
+        else:
+            slot.pending = slot.actor.run.remote(slot.requests[0], slot.attempt, bundle)
         slot.since = time.monotonic()
 
     def _bundle(self, request: TrialRequest) -> list[Any]:
@@ -198,17 +220,17 @@ class RayEngine(Engine):
         # inside a list a reference is passed on as it is, so that only nodes that need the data fetch it
         return [self._bundles[request.data.fingerprint]]
 
-    def _step(self, *, timeout: float, slots: list[Slot]) -> TrialRecord | None:
-        """Wait for one thing to happen on `slots` and deal with it."""
+    def _step(self, *, timeout: float, slots: list[Slot]) -> Sequence[TrialRecord]:
+        """Wait for one thing to happen on `slots` and deal with it; the records that it gave."""
         import ray
 
         watched = {slot.pending: slot for slot in slots if slot.pending is not None}
         if not watched:  # every node is gone, or idle
             time.sleep(min(timeout, 0.2))
-            return None
+            return ()
         limit = self._settings.trial_timeout
         if limit is not None:  # wake up when the next trial counts as hung
-            ends = [slot.since + limit for slot in watched.values() if slot.ready]
+            ends = [slot.since + limit * len(slot.requests) for slot in watched.values() if slot.ready]
             timeout = max(0.0, min([timeout, *(end - time.monotonic() for end in ends)]))
         done, _ = ray.wait(list(watched), num_returns=1, timeout=timeout)
         if done:
@@ -217,12 +239,12 @@ class RayEngine(Engine):
             age = time.monotonic() - slot.since
             if not slot.ready and age > WORKER_START_TIMEOUT:
                 self._late(slot)
-                return None
-            if slot.ready and limit is not None and age >= limit:
-                return self._crashed(slot, Crash(f"hung: no result within {limit:g} s", age, slot.worker), lost=True)
-        return None
+                return ()
+            if slot.ready and limit is not None and age >= (most := limit * len(slot.requests)):
+                return self._crashed(slot, Crash(f"hung: no result within {most:g} s", age, slot.worker), lost=True)
+        return ()
 
-    def _settle(self, slot: Slot, pending: Any) -> TrialRecord | None:
+    def _settle(self, slot: Slot, pending: Any) -> Sequence[TrialRecord]:
         """Deal with an actor that answered or died."""
         import ray
         from ray.exceptions import RayError, RayTaskError
@@ -236,35 +258,40 @@ class RayEngine(Engine):
                 raise error.cause from None
             if not isinstance(error, RayTaskError) and self._watch is not None and self._watch.is_gone(slot.node):
                 self._give_up(slot)
-                return None
+                return ()
             if not slot.ready:
                 self._start_failed(slot, error)
-                return None
+                return ()
             return self._crashed(slot, Crash(reason_of(error), seconds, slot.worker), lost=True)
         if not slot.ready:
             slot.ready, slot.worker, self._start_failures = True, answer, 0
-            if slot.request is not None:
+            if slot.requests:
                 self._launch(slot)
-            return None
+            return ()
         if isinstance(answer, Crash):
             # a CUDA error stays with its process, so with GPUs a crash costs the worker
             on_gpu = self._session.allotment is not None and self._session.allotment.gpus > 0
             return self._crashed(slot, answer, lost=on_gpu and not answer.final)
-        slot.request, slot.alone = None, False
-        return answer  # type: ignore[no-any-return]
+        slot.requests, slot.alone = (), False
+        return answer if isinstance(answer, list) else [apart(answer, slot.why_apart)]
 
-    def _crashed(self, slot: Slot, crash: Crash, *, lost: bool) -> TrialRecord | None:
-        """Try the slot's trial again, or give its failed record; a lost worker is replaced."""
-        request, attempt = slot.request, slot.attempt
-        assert request is not None
-        again = not crash.final and attempt < self._settings.max_attempts
+    def _crashed(self, slot: Slot, crash: Crash, *, lost: bool) -> Sequence[TrialRecord]:
+        """Try the slot's trial again, or give its failed record; a lost worker is replaced.
+
+        A group is not tried again but its members are run, one by one, each with all its attempts.
+        """
+        requests, attempt = slot.requests, slot.attempt
+        group = len(requests) > 1
+        again = not group and not crash.final and attempt < self._settings.max_attempts
         if lost:
             self._replace(slot)
-        slot.request, slot.attempt = (request, attempt + 1) if again else (None, 0)
+        slot.requests, slot.attempt = (requests, attempt + 1) if again else ((), 0)
         slot.alone = again and crash.out_of_memory and len(self._slots) > 1
         if again and slot.ready:
             self._launch(slot)
-        return None if again else failed_record(request, crash, attempt)
+        if group:
+            self._waiting.extendleft(Work((request,), 1, crash.error) for request in reversed(requests))
+        return () if again or group else [apart(failed_record(requests[0], crash, attempt), slot.why_apart)]
 
     def _late(self, slot: Slot) -> None:
         """A worker that does not come up ends the run, unless others work: then its node is left alone for a while."""

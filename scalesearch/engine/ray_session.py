@@ -77,6 +77,16 @@ class RaySession:
             self._thread = threading.Thread(target=self._live, name="ray-session", daemon=True)
             self._thread.start()
 
+    @property
+    def slots_before_start(self) -> int | None:
+        """The slots that there will be, while nobody has started this; None afterwards, or where a cluster has to say.
+
+        A finished run that is repeated asks for its slots and trains nothing, which is no reason to start Ray.
+        """
+        if self._thread is not None:
+            return None
+        return self._settings.slots if self._private is None else self._private.slots
+
     def wait(self) -> None:
         """Return when connected.
 

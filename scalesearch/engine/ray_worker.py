@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scalesearch.engine.attempt import Crash, attempt_trial
+from scalesearch.engine.attempt import Crash, attempt_group, attempt_trial
 from scalesearch.engine.base import TrialFn, load_trial_fn
 from scalesearch.engine.data_shipping import unpack
+from scalesearch.engine.grouping import GroupFn
 from scalesearch.trial import TrialRecord, TrialRequest
 
 __all__ = ["TrialWorker"]
@@ -25,13 +26,15 @@ class TrialWorker:
 
     Args:
         trial_fn: what to call; None is `scalesearch.trial.run_trial`, imported here and not in the driver.
+        group_fn: what to call for seeds that are trained as one.
     """
 
-    def __init__(self, trial_fn: TrialFn | None):
+    def __init__(self, trial_fn: TrialFn | None, group_fn: GroupFn | None = None):
         # Ctrl-C on a terminal reaches every process; only the driver decides what it means
         with suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._trial_fn = trial_fn
+        self._group_fn = group_fn
 
     def warm_up(self, threads: int) -> str:
         """Import what trials need, with `threads` threads for OpenMP; returns the worker's name, "host:pid"."""
@@ -43,14 +46,28 @@ class TrialWorker:
     def run(self, request: TrialRequest, attempt: int, bundle: Sequence[Any] = ()) -> TrialRecord | Crash:
         """One attempt; `bundle` holds a reference to the packed data set where this node may lack it."""
         assert self._trial_fn is not None, "warm_up comes first"
-        if bundle and not Path(request.data.folder).is_dir():
-            import ray
-
-            request = replace(request, data=unpack(request.data, ray.get(bundle[0])))
         try:
-            return attempt_trial(self._trial_fn, request, attempt)
+            return attempt_trial(self._trial_fn, *_here([request], bundle), attempt)
         finally:
             _free_gpu_cache()
+
+    def run_group(self, requests: Sequence[TrialRequest], bundle: Sequence[Any] = ()) -> list[TrialRecord] | Crash:
+        """One attempt at seeds that are trained as one; `bundle` as for `run`."""
+        assert self._group_fn is not None, "this worker has no groups"
+        try:
+            return attempt_group(self._group_fn, _here(requests, bundle), 1)
+        finally:
+            _free_gpu_cache()
+
+
+def _here(requests: Sequence[TrialRequest], bundle: Sequence[Any]) -> Sequence[TrialRequest]:
+    """Requests for one data set with the path that it has on this node."""
+    if not bundle or Path(requests[0].data.folder).is_dir():
+        return requests
+    import ray
+
+    data = unpack(requests[0].data, ray.get(bundle[0]))
+    return [replace(request, data=data) for request in requests]
 
 
 def _free_gpu_cache() -> None:

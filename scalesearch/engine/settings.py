@@ -14,7 +14,7 @@ ENGINES: Final = ("ray", "serial", "tune")
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Settings of an engine; none of them changes a result.
+    """Settings of an engine; none of them changes a result (`group_seeds` by rounding only).
 
     Args:
         name: one of `ENGINES`.
@@ -26,6 +26,8 @@ class EngineSettings:
         address: of a running Ray cluster, "HOST:PORT" or "auto"; None starts Ray on this machine only.
         max_attempts: how often a trial whose worker dies or that crashes is started before it counts as failed.
         trial_timeout: seconds after which a trial counts as hung; None waits for ever.
+        group_seeds: the most trials that differ in their seeds alone and are trained as one network in one slot
+            (docs/gpu.md); their results change by rounding. None is 1; not for engine=tune.
         storage: where engine=tune keeps Tune's logs, a folder or a URI such as "s3://bucket/logs"; None is a
             temporary folder. Results never come from there.
 
@@ -42,6 +44,7 @@ class EngineSettings:
     trial_timeout: float | None = None
     storage: str | None = None
     pack: bool = False
+    group_seeds: int | None = None
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
@@ -51,6 +54,10 @@ class EngineSettings:
         _check("gpus_per_trial", self.gpus_per_trial, 0, 1024)
         _check("max_attempts", self.max_attempts, 1, 100, whole=True)
         _check("trial_timeout", self.trial_timeout, 0.001, 1e9)
+        _check("group_seeds", self.group_seeds, 1, 8, whole=True)
+        if self.name == "tune" and self.group_seeds not in (None, 1):
+            rule = "engine=tune runs every seed as a trial of its own, so engine.group_seeds must be 1"
+            raise ConfigError(rule, value=self.group_seeds, way_out="use engine=ray or engine=serial, or leave it out")
         if self.address is not None and self.address.strip() in ("", "local"):
             raise ConfigError(
                 'engine.address must be "HOST:PORT" or "auto"', value=self.address, way_out="leave it out"
@@ -63,7 +70,7 @@ class EngineSettings:
 
 
 def _check(name: str, value: float | None, low: float, high: float, *, whole: bool = False) -> None:
-    if value is None and name in ("slots", "gpus_per_trial", "trial_timeout"):
+    if value is None and name in ("slots", "gpus_per_trial", "trial_timeout", "group_seeds"):
         return
     kind = int if whole else (int, float)
     if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:

@@ -124,7 +124,9 @@ class TuneEngine(Engine):
 
     @property
     def slots(self) -> int:
-        """Trials at the same time; waits until Ray has answered."""
+        """Trials at the same time; waits until Ray has answered, unless nothing was started and they are known."""
+        if (planned := self._session.slots_before_start) is not None:
+            return planned
         self._running()
         assert self._session.allotment is not None
         return self._session.allotment.slots

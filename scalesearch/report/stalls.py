@@ -77,7 +77,7 @@ class StallWatch:
         for running in self._engine.running():
             seconds = time.monotonic() - running.since
             key = (running.request.key, running.since)
-            if seconds >= self._told.get(key, limit):
+            if seconds >= self._told.get(key, limit * running.trials):
                 self._told[key] = 2 * seconds
                 found.append(Stall(running.request, running.worker, seconds, usual))
         return found

@@ -4,6 +4,7 @@ import hashlib
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from scalesearch.arch.spec import NetSpec, StageSpec
@@ -125,3 +126,24 @@ def greedy(folder: str, asked: TrialRequest) -> TrialRecord:
     finally:
         running.unlink()
     return steady(asked)
+
+
+def together(folder: str, asked: Sequence[TrialRequest]) -> list[TrialRecord]:
+    """Rows of a group, and one file per call, named after the seeds."""
+    (Path(folder) / "-".join(["group", *(str(request.seed) for request in asked)])).touch()
+    return [steady(request) for request in asked]
+
+
+def slow_together(seconds: float, folder: str, asked: Sequence[TrialRequest]) -> list[TrialRecord]:
+    time.sleep(seconds)
+    return together(folder, asked)
+
+
+def troubled_together(folder: str, asked: Sequence[TrialRequest]) -> list[TrialRecord]:
+    """A group with seed 0 runs out of memory, one with seed 3 kills its process."""
+    records = together(folder, asked)
+    if any(request.seed == 0 for request in asked):
+        raise OutOfMemoryError("CUDA out of memory")
+    if any(request.seed == 3 for request in asked):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return records

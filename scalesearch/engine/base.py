@@ -60,7 +60,7 @@ class Engine(ABC):
     @property
     @abstractmethod
     def slots(self) -> int:
-        """Trials at the same time; may wait for a cluster to answer, but starts nothing where they are known already."""
+        """Trials at the same time; may wait for a cluster to answer, and starts nothing where they are known."""
 
     @property
     @final

@@ -13,6 +13,7 @@ import trial_stubs as stubs
 
 from scalesearch.data.prepare import prepare
 from scalesearch.data.settings import DataSettings
+from scalesearch.engine import prefetching
 from scalesearch.engine.base import Engine
 from scalesearch.engine.create import create_engine
 from scalesearch.engine.execute import Execution, execute
@@ -156,10 +157,11 @@ def test_members_are_committed_when_a_run_is_interrupted(name: str, tmp_path: Pa
     assert (got.reused, got.ran) == (len(kept), 60 - len(kept))
 
 
-class OneSlot(Engine):
-    """Ends its group at once; may be given only whole groups."""
+class Grouping(Engine):
+    """Slots that end a group at once, but for one with seed 99, which never ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, slots: int = 1) -> None:
+        self.there = slots
         self.given: list[list[int]] = []
         self.arrived: deque[TrialRecord] = deque()
 
@@ -171,7 +173,7 @@ class OneSlot(Engine):
 
     @property
     def slots(self) -> int:
-        return 1
+        return self.there
 
     @property
     def group(self) -> int:
@@ -183,14 +185,29 @@ class OneSlot(Engine):
     def submit_group(self, requests: Sequence[TrialRequest]) -> None:
         assert not self.arrived, "the slot still owes records"
         self.given.append([request.seed for request in requests])
+        if requests[0].seed == 99:
+            return
         self.arrived.extend(stubs.steady(request) for request in requests)
 
     def next_done(self, timeout: float | None = None) -> TrialRecord | None:
         return self.arrived.popleft() if self.arrived else None
 
 
+def test_a_free_slot_waits_for_the_rest_of_a_group_that_is_being_submitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefetching, "_GATHER", 60.0)
+    inner = Grouping(slots=2)
+    with Prefetching(inner) as engine:
+        for seed in (99, 98):  # one slot is busy
+            engine.submit(stubs.request(seed))
+        engine.submit(stubs.request(0))
+        assert engine.next_done(timeout=0.5) is None
+        engine.submit(stubs.request(1))
+        assert engine.next_done(timeout=60) is not None
+    assert inner.given == [[99, 98], [0, 1]]
+
+
 def test_a_slot_is_free_when_all_its_group_is_done(tmp_path: Path) -> None:
-    engine = OneSlot()
+    engine = Grouping()
     run(tmp_path, Prefetching(engine), [stubs.request(seed) for seed in range(6)])
     assert engine.given == [[0, 1], [2, 3], [4, 5]]
 
@@ -227,3 +244,16 @@ def test_settings_that_are_refused(settings: dict[str, object], said: str) -> No
         EngineSettings(**settings)
     assert "\n" not in str(refused.value)
     EngineSettings("tune", group_seeds=1)
+
+
+@pytest.mark.parametrize("name", ["ray", "tune"])
+def test_asking_for_slots_that_are_known_starts_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def started(session: RaySession) -> None:
+        raise AssertionError("Ray starts")
+
+    monkeypatch.setattr(RaySession, "start", started)
+    settings = EngineSettings(**SETTINGS["ray"] | {"name": name})
+    assert create_engine(settings, trial_fn=stubs.steady).slots == 2
+    assert create_engine(replace(settings, address="10.0.0.1:6379")).slots == 2
+    with pytest.raises(AssertionError, match="Ray starts"):
+        _ = create_engine(replace(settings, slots=None, address="10.0.0.1:6379")).slots

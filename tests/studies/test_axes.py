@@ -21,6 +21,7 @@ from scalesearch.config import axes_settings, compose
 from scalesearch.data.prepare import SourceInfo
 from scalesearch.data.prepared import PreparedData
 from scalesearch.engine.interrupts import Interrupts
+from scalesearch.engine.ray_session import RaySession
 from scalesearch.engine.serial_engine import SerialEngine
 from scalesearch.errors import BudgetError, InputError
 from scalesearch.report.axes_words import axes_words
@@ -429,6 +430,17 @@ def test_repeating_trains_nothing_and_other_settings_are_refused(
     assert " seed 0" not in capsys.readouterr().err
     again(runs, monkeypatch, "x", "proxy.epochs=2", "check.epochs=4", code=2)
     assert "proxy.epochs: 1 -> 2" in capsys.readouterr().err
+
+
+def test_repeating_starts_no_ray(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def started(session: RaySession) -> None:
+        raise AssertionError("Ray starts")
+
+    monkeypatch.setattr(RaySession, "start", started)
+    again(runs, monkeypatch, "x", "check.epochs=2", "check.points=5", "engine=ray", "engine.slots=1")
+    assert " seed 0" not in capsys.readouterr().err
 
 
 def test_trainings_of_another_run_are_taken_and_not_repeated(

@@ -35,7 +35,7 @@ def group_limit(settings: EngineSettings, group_fn: GroupFn | None) -> int:
 
 def first_group(waiting: Sequence[TrialRequest], at_most: int) -> list[TrialRequest]:
     """The first that waits and those after it, in their order, that differ from it and each other in the seed alone."""
-    first, seeds, found = waiting[0], set[int](), []
+    first, seeds, found = waiting[0], set[int](), list[TrialRequest]()
     for request in waiting:
         if len(found) == at_most:
             break

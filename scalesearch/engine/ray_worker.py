@@ -47,7 +47,7 @@ class TrialWorker:
         """One attempt; `bundle` holds a reference to the packed data set where this node may lack it."""
         assert self._trial_fn is not None, "warm_up comes first"
         try:
-            return attempt_trial(self._trial_fn, *_here([request], bundle), attempt)
+            return attempt_trial(self._trial_fn, _here([request], bundle)[0], attempt)
         finally:
             _free_gpu_cache()
 

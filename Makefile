@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 NAME ?= fashion_mnist_400M
 FASHION_MNIST := /usr/share/datasets/fashion-mnist
 
-.PHONY: audit sbom fuzz grid test test-all check format data clean
+.PHONY: audit sbom fuzz grid test test-all faults check format data clean
 
 grid: $(VENV)/.installed data
 	$(BIN)/scalesearch grid --target-flops 400M --data fashion_mnist --name $(NAME)
@@ -18,6 +18,10 @@ test: $(VENV)/.installed
 
 test-all: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+# every fault of docs/reliability.md, for real and several times each; writes docs/faults.json (half an hour on 2 cores)
+faults: $(VENV)/.installed
+	$(BIN)/python tests/faults/count_faults.py
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

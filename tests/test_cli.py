@@ -251,6 +251,7 @@ def test_an_impossible_constraint_shows_the_closest_candidates(run: Run, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault(29)
 def test_a_broken_picture_is_named_before_anything_is_written(run: Run, tmp_path: Path) -> None:
     from PIL import Image
 
@@ -269,6 +270,7 @@ def test_a_broken_picture_is_named_before_anything_is_written(run: Run, tmp_path
     assert err.splitlines()[-1].startswith("error: ") or err.count("error: ") == 1
 
 
+@pytest.mark.fault(30)
 def test_one_class_is_refused_before_ray_starts(run: Run, tmp_path: Path) -> None:
     from PIL import Image
 

@@ -112,12 +112,14 @@ def test_targets_that_can_be_read(text: str, macs: int) -> None:
         assert settings(f"target_flops={text}").target_macs == macs
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize("text", ["", "4X", "-1", "0", "nan", "inf", "1e400", "400MM", "0x10", "٤٠٠M", "1e-9"])
 def test_targets_that_cannot(text: str) -> None:
     with pytest.raises(UnitError, match=r"--target-flops must"):
         settings(target_flops=text)
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -199,6 +199,7 @@ def malicious_pickles(sentinel: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize("kind", sorted(malicious_pickles(Path("x"))))
 def test_malicious_pickles_are_refused_and_nothing_is_called(tmp_path, kind):
     sentinel = tmp_path / "sentinel"
@@ -242,6 +243,7 @@ def test_broken_pickles(data):
         load_plain(data, "x")
 
 
+@pytest.mark.fault(31, repeat=3)
 def test_nothing_is_written_by_an_archive_that_points_outside(tmp_path):
     hostile = {
         "../outside": b"x",
@@ -261,6 +263,7 @@ def test_nothing_is_written_by_an_archive_that_points_outside(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.fault(31, repeat=3)
 def test_links_in_an_archive_are_not_followed(tmp_path):
     secret = tmp_path / "secret"
     secret.write_bytes(members("cifar-10-binary")["cifar-10-batches-bin/data_batch_1.bin"])

@@ -91,6 +91,7 @@ def broken_pictures():
     return {"truncated": jpeg[: len(jpeg) // 2], "empty": b"", "text": b"hello", "bomb": bomb_png(20_000)}
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in broken_pictures().items()])
 def test_a_broken_picture_is_named_and_nothing_is_kept(make_folder, tmp_path, data):
     settings = make_folder({"a": 3, "b/c": 3})
@@ -117,6 +118,7 @@ def test_several_broken_pictures_are_told_together(make_folder):
     assert "b/0.png" in caught.value.table
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize(
     ("counts", "rule"),
     [

@@ -71,6 +71,7 @@ def test_broken_pictures_are_named(data):
         decode(data, "cat/x.jpg", side=8, channels=3)
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("side", [8_001, 10_000, 30_000])
 def test_a_bomb_is_refused_by_its_header_without_a_warning(side):
     with warnings.catch_warnings(record=True) as seen, own_pixel_limit(), pytest.raises(DataError, match="pixels"):

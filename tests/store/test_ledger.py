@@ -148,6 +148,7 @@ def test_a_killed_creation_leaves_nothing_in_the_way(path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["ledger.db"]
 
 
+@pytest.mark.fault(15)
 def test_any_flipped_bit_is_refused_or_harmless(path: Path, filled: bytes) -> None:
     with Ledger.create_or_open(path) as ledger:
         before = ledger.records()
@@ -166,6 +167,7 @@ def test_any_flipped_bit_is_refused_or_harmless(path: Path, filled: bytes) -> No
     assert refused > 50
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize("part", [0, 0.001, 0.3, 0.5, 0.99])
 def test_a_truncated_ledger_is_refused(path: Path, filled: bytes, part: float) -> None:
     path.write_bytes(filled[: int(part * len(filled))])

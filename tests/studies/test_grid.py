@@ -162,6 +162,7 @@ def test_ray_gives_identical_rows(uninterrupted: Path, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(rows(tmp_path / "runs" / "grid" / "x"), rows(uninterrupted))
 
 
+@pytest.mark.fault(20, engine="serial")
 @pytest.mark.parametrize("after", [1, 5])
 def test_kill_and_resume_gives_the_same_trials(uninterrupted: Path, tmp_path: Path, after: int) -> None:
     run = tmp_path / "runs" / "grid" / "x"
@@ -184,7 +185,13 @@ def test_kill_and_resume_gives_the_same_trials(uninterrupted: Path, tmp_path: Pa
     assert ss.load_run(run).summary["wall_seconds"] < resumed["ended"] - killed["started"] - 5
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.fault(10, engine="serial")),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.fault(11, engine="serial")),
+    ],
+)
 def test_signals_keep_what_is_finished_and_say_how_to_go_on(
     uninterrupted: Path, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
@@ -208,6 +215,7 @@ def test_too_few_pictures_for_the_classes_is_refused_before_anything_is_written(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.fault(9, engine="serial")
 def test_a_study_in_which_everything_diverges_says_so_and_keeps_the_trials(tmp_path: Path) -> None:
     wild = ["recipe.learning_rate=100", "recipe.optimizer=sgd", "recipe.weight_decay=10", "race.max_trainings=4"]
     _, err = finish(start(tmp_path, "grid", *QUICK, "engine=serial", "--name", "x", *wild), code=1)

@@ -158,6 +158,7 @@ def test_halving_trains_the_best_longer(table: Path, tmp_path: Path) -> None:
     assert (trials[trials.phase == "final"].epochs == 9).all()
 
 
+@pytest.mark.fault(20, engine="serial")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_killed_search_goes_on_as_if_nothing_had_happened(table: Path, tmp_path: Path, strategy: str) -> None:
     budget = "trials=14" if strategy == "gp" else "trials=45"

@@ -33,6 +33,7 @@ def test_a_checkpoint_reads_back_and_torch_reads_it_too(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "new").iterdir()} == {LAST, BEST}
 
 
+@pytest.mark.fault(14)
 def test_every_flipped_byte_is_found() -> None:
     content = encode_checkpoint(STATE)
     for place in range(0, len(content), 97):
@@ -42,6 +43,7 @@ def test_every_flipped_byte_is_found() -> None:
             decode_checkpoint(bytes(broken), "last.pt")
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize("kept", [0, 1, 84, 85, 100, -1])
 def test_torn_and_empty_files(kept: int, tmp_path: Path) -> None:
     (tmp_path / LAST).write_bytes(encode_checkpoint(STATE)[:kept])
@@ -56,6 +58,7 @@ class Evil:
         return os.system, ("touch evil",)
 
 
+@pytest.mark.fault(32, repeat=2)
 def test_foreign_pickles_run_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     buffer = io.BytesIO()

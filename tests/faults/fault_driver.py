@@ -96,11 +96,12 @@ def main(options: Options) -> int:
     data = str(Path(options.folder, "data"))  # a cluster gets the data set, so there must be one
     requests = [fault_trials.request(seed, data) for seed in options.seeds]
     commits = [0]
-    real_commit = Ledger.commit
+    stores = "commit_all" if "commit_all" in vars(Ledger) else "commit"
+    real_commit = getattr(Ledger, stores)
 
-    def commit(ledger: Ledger, record: TrialRecord) -> bool:
+    def commit(ledger: Ledger, records: Any) -> Any:
         die_at(options.die_before_commit, commits)
-        return real_commit(ledger, record)
+        return real_commit(ledger, records)
 
     def committed(record: TrialRecord) -> None:
         if record.status == "done" or record.final:
@@ -112,7 +113,7 @@ def main(options: Options) -> int:
             die_at(options.die_after_commit, commits)
 
     if options.die_before_commit:
-        Ledger.commit = commit  # type: ignore[method-assign]
+        setattr(Ledger, stores, commit)
     if options.clock_jumps:
         set_clock(options.clock_jumps)
     try:

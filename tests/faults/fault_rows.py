@@ -9,7 +9,7 @@ __all__ = ["ROWS"]
 #: number -> (fault, what the tool does)
 ROWS: Final[dict[int, tuple[str, str]]] = {
     1: ("kill -9 of the driver at random moments", "resume trains what is missing"),
-    2: ("kill -9 between a result and the next use of its slot", "a result is stored before its slot is used again"),
+    2: ("kill -9 between a result and the next use of its slot", "a result is stored before anything is decided on it"),
     3: ("kill -9 while the ledger is created", "the ledger gets its name when it is complete"),
     4: ("kill -9 of a worker", "a new worker, the trial is tried again"),
     5: ("a trial that always crashes", "failed after `max_attempts`, the run goes on"),

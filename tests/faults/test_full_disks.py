@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Mount
 from drivers import HERE, Place
 from fault_records import Tally, many, tries
+from small_disks import Mount
 from witness import stored_rows
 
 from scalesearch.arch.spec import NetSpec, StageSpec

@@ -18,6 +18,7 @@ from scalesearch.arch.spec import NetSpec, StageSpec
 from scalesearch.train.checkpoint import read_checkpoint
 
 SLOW = pytest.mark.slow
+SIZE = "size=160m"  # a run wants 100 MB to start with
 NET = NetSpec("small", 16, 8, (StageSpec("mbconv", 3, 2, 12, 1),), head_width=16, num_classes=2, in_channels=1)
 
 
@@ -51,7 +52,7 @@ def test_the_disk_fills_up_before_a_checkpoint(mount: Mount, tally: Tally, tmp_p
     end(start(*train, "whole"), 0)
     whole = rows(tmp_path / "runs" / "train" / "whole")
     for number in range(many(1, 5)):
-        disk = mount(f"disk-{number}", "size=8m")
+        disk = mount(f"disk-{number}", SIZE)
         process = start(*train, "hurt", "--runs-dir", str(disk))
         assert process.stderr is not None
         last = random.randint(1, 8)
@@ -84,13 +85,13 @@ def rows(run: Path) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("engine", ["serial", pytest.param("ray", marks=SLOW)])
 def test_the_disk_fills_up_under_the_ledger(engine: str, mount: Mount, tally: Tally, tmp_path: Path) -> None:
     for number in range(tries(engine)):
-        disk = mount(f"disk-{number}", "size=4m")
+        disk = mount(f"disk-{number}", SIZE)
         place = Place(tmp_path / f"witness-{number}", engine, trials=80, runs=disk)
         driver = place.start()
         driver.read_until("done", random.randint(1, 10))
         fill(disk, leave=4096 * random.randint(0, 3))
         _, err = driver.wait(1)
-        assert "free some and resume" in err or "check the disk" in err, err
+        assert "free some and resume" in err or "check the disk" in err, err  # stopped before, or by the full disk
         assert err.count("\n") == 1, err
         driver.sweep()
         assert 0 < place.see() < 80
@@ -106,7 +107,7 @@ def test_output_folders_that_cannot_be(kind: str, mount: Mount, tally: Tally, tm
     for number in range(many(1, 2)):
         runs = tmp_path / f"runs-{number}"
         if kind == "read-only":
-            runs = mount(runs.name, "size=1m")
+            runs = mount(runs.name, SIZE)
             mount(runs.name, "ro")
         elif kind == "file":
             runs.write_text("")
@@ -125,7 +126,7 @@ def test_output_folders_that_cannot_be(kind: str, mount: Mount, tally: Tally, tm
 
 def test_the_command_says_the_same(mount: Mount, tmp_path: Path) -> None:
     """A read-only disk stops `scalesearch grid` before any data is read."""
-    runs = mount("runs", "size=1m")
+    runs = mount("runs", SIZE)
     mount("runs", "ro")
     command = [sys.executable, "-m", "scalesearch", "grid", "--data", "synthetic", "--runs-dir", str(runs), "--json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

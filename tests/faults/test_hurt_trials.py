@@ -71,6 +71,11 @@ def run(
         return list(execute(requests, engine, ledger, on_record=committed).records)
 
 
+def victims(engine: str) -> int:
+    """Trials to harm: few with Tune, which starts a worker anew for each attempt that fails."""
+    return many(2, 2 if engine == "tune" else 6)
+
+
 def look(clocks: list[tuple[float, float]]) -> None:
     clocks.append((time.process_time(), time.monotonic()))
 
@@ -85,7 +90,7 @@ def calls(place: Place) -> list[int]:
 @pytest.mark.usefixtures("ray_if_needed")
 @pytest.mark.parametrize("engine", [RAY, TUNE])
 def test_kill_9_of_workers_at_random_moments(engine: str, tally: Tally, tmp_path: Path) -> None:
-    kills = many(2, 10)
+    kills = many(2, 5 if engine == "tune" else 10)
     place, killed, over = Place(tmp_path, engine, trials=60), set[int](), threading.Event()
 
     def kill_some() -> None:
@@ -101,7 +106,7 @@ def test_kill_9_of_workers_at_random_moments(engine: str, tally: Tally, tmp_path
     records = run(place, "steady", 0, seconds=0.3, max_attempts=20)
     over.set()
     killer.join()
-    assert len(killed) >= min(kills, 5)
+    assert len(killed) >= min(kills, 3)
     assert [record.status for record in records] == ["done"] * place.trials
     place.count(tally, tries=len(killed))
     tally.measure("most_attempts", max(record.attempt for record in records))
@@ -111,7 +116,7 @@ def test_kill_9_of_workers_at_random_moments(engine: str, tally: Tally, tmp_path
 @pytest.mark.usefixtures("ray_if_needed")
 @pytest.mark.parametrize("engine", ["serial", RAY, TUNE])
 def test_trials_that_always_crash(engine: str, tally: Tally, tmp_path: Path) -> None:
-    harmed, place = many(3, 6), Place(tmp_path, engine, trials=20)
+    harmed, place = victims(engine), Place(tmp_path, engine, trials=20)
     trial = "raises" if engine == "serial" else "crashes"
     records = run(place, trial, harmed, max_attempts=2)
     assert [record.status for record in records] == ["failed"] * harmed + ["done"] * (20 - harmed)
@@ -130,12 +135,12 @@ def test_trials_that_always_crash(engine: str, tally: Tally, tmp_path: Path) -> 
 @pytest.mark.parametrize("engine", [pytest.param("serial", marks=SLOW), RAY, TUNE])
 def test_no_gpu_memory(engine: str, tally: Tally, tmp_path: Path) -> None:
     """The error that torch raises, raised without a GPU."""
-    place = Place(tmp_path, engine, trials=14)
-    records = run(place, "out_of_gpu_memory", 6)
-    assert [record.status for record in records] == ["done", "failed"] * 3 + ["done"] * 8
-    assert all("CUDA out of memory" in str(record.error) and not record.final for record in records[1:6:2])
-    assert calls(place) == [2] * 6 + [1] * 8
-    place.count(tally, tries=6)
+    harmed, place = victims(engine), Place(tmp_path, engine, trials=14)
+    records = run(place, "out_of_gpu_memory", harmed)
+    assert [record.status for record in records] == ["done", "failed"] * (harmed // 2) + ["done"] * (14 - harmed)
+    assert all("CUDA out of memory" in str(record.error) and not record.final for record in records[1:harmed:2])
+    assert calls(place) == [2] * harmed + [1] * (14 - harmed)
+    place.count(tally, tries=harmed)
 
 
 @pytest.mark.fault(8)
@@ -143,7 +148,7 @@ def test_no_gpu_memory(engine: str, tally: Tally, tmp_path: Path) -> None:
 @pytest.mark.parametrize("engine", [RAY, TUNE])
 def test_hung_trials(engine: str, tally: Tally, tmp_path: Path) -> None:
     place = Place(tmp_path, engine, trials=14)
-    harmed = many(2, 6)
+    harmed = victims(engine)
     records = run(place, "hangs", harmed, trial_timeout=3.0)
     assert [record.status for record in records[:harmed]] == ["done", "failed"] * (harmed // 2)
     assert [record.status for record in records[harmed:]] == ["done"] * (14 - harmed)
@@ -172,7 +177,7 @@ def test_losses_that_are_no_numbers(engine: str, tally: Tally, tmp_path: Path) -
 @pytest.mark.usefixtures("ray_if_needed")
 @pytest.mark.parametrize("engine", [RAY, TUNE])
 def test_late_answers_of_a_first_attempt(engine: str, tally: Tally, tmp_path: Path) -> None:
-    place, harmed = Place(tmp_path, engine, trials=12), many(2, 6)
+    place, harmed = Place(tmp_path, engine, trials=12), victims(engine)
     records = run(place, "late", harmed, trial_timeout=2.5)
     assert [record.attempt for record in records[:harmed]] == [2] * harmed
     assert {record.status for record in records} == {"done"}

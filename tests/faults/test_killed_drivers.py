@@ -23,7 +23,13 @@ SLOW = pytest.mark.slow
 ENGINES = ["serial", pytest.param("ray", marks=SLOW), pytest.param("tune", marks=SLOW)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def durations() -> dict[str, float]:
+    """Seconds of a run on the cluster, by engine."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """The address of a Ray of one core that outlives its drivers."""
     session = RaySession(EngineSettings(slots=2, cpus_per_trial=0.5), lambda allotment: None)
@@ -82,13 +88,17 @@ def test_kill_9_at_random_moments(engine: str, tally: Tally, tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.fault(1)
+@pytest.mark.parametrize("part", range(many(1, 8)))
 @pytest.mark.parametrize("engine", ["ray", "tune"])
-def test_kill_9_at_random_moments_on_a_cluster(engine: str, cluster: str, tally: Tally, tmp_path: Path) -> None:
+def test_kill_9_at_random_moments_on_a_cluster(
+    engine: str, part: int, cluster: str, durations: dict[str, float], tally: Tally, tmp_path: Path
+) -> None:
     """The driver alone; the cluster that it uses goes on."""
     options = {"seconds": 0.05, "engine_settings": {"address": cluster}}
     place = Place(tmp_path / "0", engine, many(40, 80), options)
-    duration = length_of_a_run(replace(place, folder=tmp_path / "whole"))
-    kill_at_random(place, many(2, 40), duration, tally)
+    if engine not in durations:
+        durations[engine] = length_of_a_run(replace(place, folder=tmp_path / "whole"))
+    kill_at_random(place, many(2, 5), durations[engine], tally)
 
 
 @pytest.mark.fault(2)

@@ -29,7 +29,7 @@ from scalesearch.trial import TrialRecord, TrialRequest
 __all__ = ["RayEngine"]
 
 # seconds a worker may take to appear and import torch; Ray itself waits for ever
-WORKER_START_TIMEOUT: Final = 120.0
+WORKER_START_TIMEOUT: Final = 300.0
 # workers in a row that may die while starting
 START_ATTEMPTS: Final = 3
 # nodes a trial may lose; after them it is the trial that is to blame

@@ -30,6 +30,8 @@ __all__ = ["RayEngine"]
 
 # seconds a worker may take to appear and import torch; Ray itself waits for ever
 WORKER_START_TIMEOUT: Final = 300.0
+# seconds for which a run waits for nodes when none is left
+NODES_TIMEOUT: Final = 120.0
 # workers in a row that may die while starting
 START_ATTEMPTS: Final = 3
 # nodes a trial may lose; after them it is the trial that is to blame
@@ -164,10 +166,8 @@ class RayEngine(Engine):
             self._empty_since = 0.0
         elif self._empty_since == 0.0:
             self._empty_since = time.monotonic()
-        elif time.monotonic() - self._empty_since > WORKER_START_TIMEOUT:
-            raise EngineError(
-                f"no node of the cluster took trials for {WORKER_START_TIMEOUT:g} s; add nodes and resume"
-            )
+        elif time.monotonic() - self._empty_since > NODES_TIMEOUT:
+            raise EngineError(f"no node of the cluster took trials for {NODES_TIMEOUT:g} s; add nodes and resume")
 
     def _give_up(self, slot: Slot) -> None:
         """Forget a slot; what it had waits for another one, without having used up an attempt for a few times."""

@@ -35,7 +35,7 @@ def test_counts_are_added_up() -> None:
         "results_lost": 0,
         "results_repeated": 0,
         "passed": True,
-        "test": "a::b",
+        "test": "a.py::b",
     }
     other = one | {"tries": 3, "test": "a.py::c", "results_lost": 1, "measured": {"orphans_s": 2.0}}
     refused = one | {"fault": 22, "results_lost": None, "results_repeated": None, "passed": False}

@@ -129,6 +129,13 @@ def test_the_same_name_for_other_pictures_is_an_alarm() -> None:
     assert (comparability([one, one], [{}, {}]), notes) == (([], []), [])
 
 
+def test_pictures_stored_at_another_size_are_the_same_pictures() -> None:
+    one, other = ({"data": {"name": "mine", "fingerprint": text, "source": "s"}} for text in "ab")
+    assert comparability([one, other], [{}, {}]) == ([], [])
+    unknown = {"data": {"name": "mine", "fingerprint": "c"}}
+    assert len(comparability([one, unknown], [{}, {}])[0]) == 1
+
+
 def test_settings_that_differ_are_those_both_have() -> None:
     one, other = "a: {b: 1, c: [1, 2]}\nonly: 1\nruns_dir: x\n", "a: {b: 2, c: [1, 2]}\nruns_dir: y\n"
     assert differing_settings([one, other]) == [{"a.b": "1"}, {"a.b": "2"}]

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,14 +114,13 @@ def _split(pictures: Pictures, settings: DataSettings) -> Split:
 
 def _described(settings: DataSettings, pictures: Pictures, split: Split, scan: Scan, side: int) -> PreparedData:
     stored_side = min(side, scan.native_side)
-    content = {
+    source = {
         "format": _FORMAT,
         "identity": scan.identity,
         "val": hashlib.sha256(split.val.astype("<i8").tobytes()).hexdigest(),
-        "side": stored_side,
         "channels": scan.channels,
     }
-    fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+    fingerprint = _digest({**source, "side": stored_side})
     return PreparedData(
         folder=str(settings.cache_folder / "prepared" / f"{settings.name}-{stored_side}px-{fingerprint[:16]}"),
         name=settings.name,
@@ -131,7 +131,12 @@ def _described(settings: DataSettings, pictures: Pictures, split: Split, scan: S
         n_train=len(split.train),
         n_val=len(split.val),
         native_side=scan.native_side,
+        source=_digest(source),
     )
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _decode(pictures: Pictures, split: Split, wanted: PreparedData, folder: Path, crew: Crew) -> None:

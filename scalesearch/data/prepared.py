@@ -27,6 +27,7 @@ class PreparedData:
         class_names: label k is class_names[k].
         n_train, n_val: pictures in each part.
         native_side: shorter side of the largest picture at the source in pixels; training above it upsamples.
+        source: identifies pictures, labels and split, whatever the stored side; "" where it is not known.
     """
 
     folder: str
@@ -38,6 +39,20 @@ class PreparedData:
     n_train: int
     n_val: int
     native_side: int | None
+    source: str = ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a run's summary says of its data."""
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "source": self.source,
+            "classes": len(self.class_names),
+            "n_train": self.n_train,
+            "n_val": self.n_val,
+            "native_side": self.native_side,
+        }
 
     def train(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Images uint8 [n_train, side, side, channels] (read-only memory map) and labels int64 [n_train]."""

@@ -84,7 +84,7 @@ def comparability(
             f"These runs used different data sets: {', '.join(dict.fromkeys(names))}. Their accuracies, objectives and "
             "points per doubling must not be compared with each other."
         )
-    elif len({str(one.get("fingerprint")) for one in data}) > 1:
+    elif len({str(one.get("fingerprint")) for one in data}) > 1 and not _same_source(data):
         alarms.append(
             f"These runs used different pictures under the same name, {names[0]}: another version, or another split. "
             "Their accuracies must not be compared with each other."
@@ -98,6 +98,12 @@ def comparability(
                 f"The networks were trained differently ({', '.join(other)}): compare what was found, not accuracies."
             )
     return alarms, notes
+
+
+def _same_source(data: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all are the same pictures, labels and split, stored at the sizes that each run needed."""
+    sources = {one.get("source") for one in data}
+    return len(sources) == 1 and bool(sources.pop())
 
 
 def _sentence(summaries: Sequence[Mapping[str, Any]], alarms: Sequence[str]) -> str:

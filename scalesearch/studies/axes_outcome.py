@@ -176,7 +176,7 @@ class AxesOutcome:
         }
 
     def _settings(self) -> Mapping[str, Any]:
-        settings, data = self.work.settings, self.work.data
+        settings = self.work.settings
         ratios = [self.work.proxies.ratio(name) for name in self.work.proxies.of]
         return {
             "points_per_doubling": settings.points_per_doubling,
@@ -189,14 +189,7 @@ class AxesOutcome:
                 "ratio_low": min(ratios),
                 "ratio_high": max(ratios),
             },
-            "data": {
-                "name": data.name,
-                "fingerprint": data.fingerprint,
-                "classes": len(data.class_names),
-                "n_train": data.n_train,
-                "n_val": data.n_val,
-                "native_side": data.native_side,
-            },
+            "data": self.work.data.facts,
             "seeds": self.records.seeds,
             "minutes": settings.minutes,
         }

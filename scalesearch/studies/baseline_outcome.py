@@ -164,7 +164,7 @@ class BaselineOutcome:
             "ties": [self._final_spec(name).name for name in self.finals.verdict.ties] if self.finals else [],
             "enough_evidence": self.finals.verdict.enough if self.finals else False,
             "front": self.front().to_dict("records"),
-            "data": {"name": self.work.evaluator.data.name, "fingerprint": self.work.evaluator.data.fingerprint},
+            "data": self.work.evaluator.data.facts,
             "proxy": asdict(settings.proxy) if settings.evaluator.name == "train" else None,
             "minutes": settings.minutes,
             "slots": self.sessions[-1].slots if self.sessions else None,

@@ -84,6 +84,8 @@ def test_side_split_and_fraction_are_part_of_the_fingerprint_and_excess_side_is_
 
     assert len({base.fingerprint, *(other.fingerprint for other in others)}) == 4
     assert prepare(TINY, side=64, workers=1) == base
+    # the same pictures and split, stored smaller, are known as such
+    assert [other.source == base.source for other in others] == [True, False, False]
 
 
 def test_a_declared_split_makes_fraction_and_seed_irrelevant(make_npz):

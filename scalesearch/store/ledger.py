@@ -11,27 +11,17 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from importlib import metadata
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote
 
 from scalesearch.errors import LedgerError
-from scalesearch.store.atomic import fsync_folder
 from scalesearch.store.ledger_faults import explain, refusal
-from scalesearch.store.migrations import (
-    HEADER_BYTES,
-    SCHEMA_VERSION,
-    check_contents,
-    header_schema,
-    migrate,
-    refuse_newer,
-    schema_of,
-    stamp,
-)
+from scalesearch.store.ledger_file import check_file, checked_columns, closed_on_error, create_file, has_log
+from scalesearch.store.migrations import SCHEMA_VERSION, migrate
 from scalesearch.store.room import stop_when_low
 from scalesearch.store.rows import COLUMNS, SQL_TYPES, digest_of, record_of, records_frame, row_of
 from scalesearch.trial import TrialRecord
@@ -45,7 +35,6 @@ LOCK_TIMEOUT: Final = 5.0
 # seconds after a move to the main file in which further commits stay in the log
 _BURST: Final = 0.1
 
-_MAGIC: Final = b"SQLite format 3\x00"
 _FINISHED: Final = "finished_at"
 
 
@@ -85,14 +74,14 @@ class Ledger:
         path = Path(path)
         with explain(path):
             if not path.exists():
-                _create(path)
-            _check_file(path)
+                create_file(path)
+            check_file(path)
             connection = sqlite3.connect(path, timeout=lock_timeout, isolation_level=None)
-            with _closed_on_error(connection):
-                ledger = cls(connection, path, _checked_columns(connection, path))
+            with closed_on_error(connection):
+                ledger = cls(connection, path, checked_columns(connection, path))
                 ledger._check_rows()
                 if migrate(connection, path):
-                    ledger._columns = _checked_columns(connection, path)
+                    ledger._columns = checked_columns(connection, path)
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA wal_autocheckpoint = 0")  # `_settle` does it
@@ -113,14 +102,14 @@ class Ledger:
         """
         path = Path(path)
         with explain(path):
-            _check_file(path)
+            check_file(path)
             # a folder nobody can write to has no writer either; without "immutable" SQLite wants to create files there
-            at_rest = not os.access(path.parent, os.W_OK) or (undriven and not _has_log(path))
+            at_rest = not os.access(path.parent, os.W_OK) or (undriven and not has_log(path))
             mode = "mode=ro&immutable=1" if at_rest else "mode=ro"
             uri = f"file:{quote(str(path.absolute()))}?{mode}"
             connection = sqlite3.connect(uri, uri=True, timeout=lock_timeout, isolation_level=None)
-            with _closed_on_error(connection):
-                ledger = cls(connection, path, _checked_columns(connection, path))
+            with closed_on_error(connection):
+                ledger = cls(connection, path, checked_columns(connection, path))
                 ledger._check_rows()
         return ledger
 
@@ -276,87 +265,3 @@ class Ledger:
             if name not in self._columns:
                 self._connection.execute(f"ALTER TABLE trials ADD COLUMN {name} {SQL_TYPES[COLUMNS[name]]}")
         self._columns = tuple(COLUMNS)
-
-
-def _create(path: Path) -> None:
-    """Build the empty ledger beside `path` and give it its name only when it is complete."""
-    if path.with_name(f"{path.name}-wal").exists():
-        raise refusal(path, "a ledger must lie beside its write-ahead log, but only the log is there")
-    for leftover in path.parent.glob(f".{path.name}.*.new*"):
-        leftover.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    columns = ", ".join(f"{name} {SQL_TYPES[kind]}" for name, kind in COLUMNS.items() if name != "key")
-    connection = sqlite3.connect(temporary, isolation_level=None)
-    with _closed_on_error(connection):
-        connection.execute("BEGIN")
-        connection.execute(f"CREATE TABLE trials (key TEXT PRIMARY KEY NOT NULL, {columns}, digest TEXT NOT NULL)")
-        connection.execute(
-            "CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL, digest TEXT NOT NULL)"
-        )
-        for key, value in _first_meta().items():
-            connection.execute("INSERT INTO meta VALUES (?, ?, ?)", (key, value, digest_of({key: value})))
-        stamp(connection)
-        connection.execute("COMMIT")
-    connection.close()
-    _publish(temporary, path)
-
-
-def _publish(temporary: Path, path: Path) -> None:
-    """Name the finished file, never over one that another process created meanwhile."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without hard links
-        os.replace(temporary, path)
-    temporary.unlink(missing_ok=True)
-    fsync_folder(path.parent)
-
-
-def _first_meta() -> dict[str, str]:
-    try:
-        version = metadata.version("scalesearch")
-    except metadata.PackageNotFoundError:
-        version = "unknown"
-    return {"scalesearch": version, "created_at": repr(time.time())}
-
-
-def _check_file(path: Path) -> None:
-    """Refuse what SQLite would silently treat as a new, empty database."""
-    if not path.is_file():
-        raise refusal(path, "a ledger must be a file")
-    with path.open("rb") as file:
-        header = file.read(HEADER_BYTES)
-    if not header.startswith(_MAGIC):
-        raise refusal(path, "a ledger must be an SQLite file")
-    refuse_newer(header_schema(header), path)  # before SQLite opens it, which may leave files beside it
-
-
-def _has_log(path: Path) -> bool:
-    """Whether a driver that was killed left rows in the write-ahead log."""
-    log = path.with_name(f"{path.name}-wal")
-    return log.exists() and log.stat().st_size > 0
-
-
-def _checked_columns(connection: sqlite3.Connection, path: Path) -> tuple[str, ...]:
-    """The known columns of the file's trials table, after the checks of pages, tables and version."""
-    # a file may come from anybody: its own expressions may use harmless functions only
-    connection.execute("PRAGMA trusted_schema = OFF")
-    check_contents(connection, path)
-    report = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
-    if report != ["ok"]:
-        raise refusal(path, f"a ledger must pass SQLite's integrity check ({report[0]})")
-    schema_of(connection, path)
-    present = [row[1] for row in connection.execute("PRAGMA table_info(trials)")]
-    if not {"key", "status", "digest"} <= set(present):
-        raise refusal(path, "a ledger must hold the columns key, status and digest")
-    return tuple(name for name in COLUMNS if name in present)
-
-
-@contextmanager
-def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        connection.close()
-        raise

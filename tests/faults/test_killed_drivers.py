@@ -125,11 +125,11 @@ def test_kill_9_around_a_commit(engine: str, moment: str, tally: Tally, tmp_path
 
 DIES_AT_A_LINE = """
 import os, signal, sys
-from scalesearch.store import atomic, ledger
+from scalesearch.store import atomic, ledger, ledger_file
 left = int(sys.argv[2])
 def count(frame, event, value):
     global left
-    if frame.f_code.co_filename in (ledger.__file__, atomic.__file__):
+    if frame.f_code.co_filename in (ledger.__file__, ledger_file.__file__, atomic.__file__):
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)

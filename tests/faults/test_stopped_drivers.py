@@ -22,7 +22,8 @@ def stop(place: Place, number: int, code: int, tally: Tally, *, twice: bool = Fa
     if twice:
         time.sleep(random.uniform(0, 0.3))
         driver.signal(number)
-    _, err = driver.wait(code)
+    # a second one that comes while Python ends kills it: a shell says 130 of that too
+    _, err = driver.wait(code, *([-number] if twice else []))
     said = f"error: interrupted by signal {number}\n"
     assert err == said or (twice and err == ""), err  # the first may have been enough
     tally.measure("orphans_s", driver.wait_for_orphans())

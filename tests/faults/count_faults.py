@@ -139,7 +139,9 @@ def write(rows: list[dict[str, Any]], said: str | None) -> None:
     before, _, rest = PAGE.read_text().partition(BEGIN)
     old, _, after = rest.partition(END)
     said = said or next(iter(old.strip().splitlines()), "")
-    PAGE.write_text(f"{before}{BEGIN}\n{said}\n\n{table(rows)}\n{END}{after}")
+    missing = "".join(f"\n- {line}" for line in complaints(rows))
+    missing = f"\nWhat is missing or failed:\n{missing}\n" if missing else ""
+    PAGE.write_text(f"{before}{BEGIN}\n{said}\n\n{table(rows)}\n{missing}{END}{after}")
 
 
 if __name__ == "__main__":

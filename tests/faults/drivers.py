@@ -21,7 +21,7 @@ PYTHONPATH = os.pathsep.join([str(HERE), str(HERE.parents[1])])
 #: processes of Ray's that look for their parent for a minute more; no trial runs in them
 RAYS_AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 #: no driver of these tests needs longer; a hang is a failure
-PATIENCE = 180.0
+PATIENCE = 500.0
 
 
 @dataclass

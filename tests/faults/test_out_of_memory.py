@@ -27,7 +27,7 @@ def used_share(more: int) -> float:
 @pytest.mark.fault(6)
 @pytest.mark.parametrize("engine", ["ray", "tune"])
 def test_a_trial_that_takes_all_memory(engine: str, tally: Tally, tmp_path: Path) -> None:
-    harmed = many(2, 6)
+    harmed = many(2, 5 if engine == "ray" else 2)
     place = Place(tmp_path, engine, trials=12, options={"trial": "hogs_memory", "harmed": harmed})
     limit = f"{used_share(5 * GIB):.3f}"
     monitor = {"RAY_memory_usage_threshold": limit, "RAY_memory_monitor_refresh_ms": "100"}
@@ -36,7 +36,7 @@ def test_a_trial_that_takes_all_memory(engine: str, tally: Tally, tmp_path: Path
     driver.sweep()
     rows = stored_rows(place.ledger)
     done = [fault_trials.request(seed).key in rows for seed in range(place.trials)]
-    assert done[1:harmed:2] == [False] * (harmed // 2), "failed, and may be tried again"
+    assert not any(done[1:harmed:2]), "failed, and may be tried again"
     assert any(done)
     with closing(sqlite3.connect(place.ledger)) as connection:
         errors = connection.execute("SELECT error FROM trials WHERE status = 'failed'").fetchall()

@@ -133,6 +133,7 @@ class TuneEngine(Engine):
 
     def submit(self, request: TrialRequest) -> None:
         """Queue the trial in Tune."""
+        self._running()
         assert len(self._flights) < self.slots, "a slot must be free"
         assert request.key not in self._flights, "a trial runs once at a time"
         self._flights[request.key] = _Flight(request, time.monotonic())

@@ -11,28 +11,11 @@ from typing import NoReturn
 import pytest
 
 from scalesearch.arch.catalog import catalog_spec
-from scalesearch.cli import main
 from scalesearch.config import compose, conf_dir
 from scalesearch.errors import InterruptedRun
 from scalesearch.studies.grid_settings import GridSettings
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run a command in an empty folder; returns exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scalesearch", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out = capsys.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, out.out, out.err
-
-    return call
 
 
 def is_one_line(text: str) -> bool:

@@ -11,25 +11,7 @@ from pathlib import Path
 import pytest
 from fault_records import Tally
 
-from scalesearch.cli import main
-
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run a command in an empty folder; returns exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scalesearch", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out = capsys.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, out.out, out.err
-
-    return call
 
 
 def refused(run: Run, folder: Path, *arguments: str) -> str:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,29 +9,12 @@ import pytest
 
 import scalesearch as ss
 from scalesearch.arch.iso_cost import plan_candidates
-from scalesearch.cli import main
 from scalesearch.config import compose, grid_settings, to_yaml
 from scalesearch.store.run_folder import RunFolder
 from scalesearch.studies.grid_plan import plan_grid
 
 Run = Callable[..., tuple[int, str, str]]
 FILES = {"family.csv", "summary.json", "config.yaml", "specs"}
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run a command in an empty folder; returns exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scalesearch", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out = capsys.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, out.out, out.err
-
-    return call
 
 
 def grid_run(runs: Path, name: str, *overrides: str, finished: bool = True, ties: int = 0) -> dict[str, object]:

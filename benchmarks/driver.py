@@ -37,6 +37,7 @@ from scalesearch.arch.catalog import catalog_spec
 from scalesearch.arch.points import CostWindow
 from scalesearch.arch.space import SpaceSettings, make_space
 from scalesearch.arch.spec import NetSpec
+from scalesearch.clock import now
 from scalesearch.data.prepared import PreparedData
 from scalesearch.data.settings import DataSettings
 from scalesearch.engine.base import Engine
@@ -255,7 +256,7 @@ def utilisation() -> list[Row]:
 def busy_share(engine: Engine, trials: int, *, handling: float) -> float:
     """Utilisation of one engine."""
     with engine, fresh_ledger() as ledger:
-        session = Session(time.time(), SLOTS)
+        session = Session(now(), SLOTS)
         requests = [TrialRequest(BASE, RECIPE, DATA, seed) for seed in range(trials)]
         found = execute(requests, engine, ledger, on_record=lambda _: time.sleep(handling))
     share = slot_utilisation(found.records, [session])

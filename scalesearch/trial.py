@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from scalesearch.arch.cost import cost_of
 from scalesearch.arch.spec import NetSpec
+from scalesearch.clock import now
 from scalesearch.data.prepared import PreparedData
 from scalesearch.errors import DivergedError, MissingPackageError
 from scalesearch.train.recipe import Recipe
@@ -96,7 +97,7 @@ def run_trial(request: TrialRequest, *, device: str = "auto") -> TrialRecord:
     """
     from scalesearch.train.trainer import train_net  # here, because the record is also read where torch is not needed
 
-    started_at, started = time.time(), time.perf_counter()
+    started_at, started = now(), time.perf_counter()
     try:
         result: TrainResult | DivergedError = train_net(
             request.spec, request.recipe, request.data, request.seed, device=device
@@ -104,7 +105,7 @@ def run_trial(request: TrialRequest, *, device: str = "auto") -> TrialRecord:
     except DivergedError as error:
         result = error
     record = _record_of(request, result)
-    return replace(record, started_at=started_at, finished_at=time.time(), seconds=time.perf_counter() - started)
+    return replace(record, started_at=started_at, finished_at=now(), seconds=time.perf_counter() - started)
 
 
 def run_group(requests: Sequence[TrialRequest], *, device: str = "auto") -> list[TrialRecord]:
@@ -126,7 +127,7 @@ def run_group(requests: Sequence[TrialRequest], *, device: str = "auto") -> list
     if reason is not None:
         alone = [run_trial(request, device=device) for request in requests]
         return [replace(record, execution=f"{record.execution}; not grouped: {reason}") for record in alone]
-    started_at, started = time.time(), time.perf_counter()
+    started_at, started = now(), time.perf_counter()
     results = train_group(first.spec, first.recipe, first.data, seeds, device=device)
     records = [_record_of(request, result) for request, result in zip(requests, results, strict=True)]
     share = (time.perf_counter() - started) / len(requests)

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "scalesearch"
 
 # a module imports from its own rank or from ranks above it in this list
 RANKS: list[set[str]] = [
-    {"errors", "units"},
+    {"errors", "units", "clock"},
     {"remote"},
     {"arch", "objective"},
     {"nets"},
@@ -49,6 +49,7 @@ CONFINED = {
 ALLOWED_THIRD_PARTY: dict[str, set[str]] = {
     "errors": set(),
     "units": set(),
+    "clock": set(),
     "arch": set(),
     "objective": set(),
     "nets": {"torch"},

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from scalesearch.clock import now
 from scalesearch.engine.base import TrialFn
 from scalesearch.engine.grouping import GroupFn
 from scalesearch.errors import (
@@ -59,7 +60,7 @@ def attempt_group(group_fn: GroupFn, requests: Sequence[TrialRequest], attempt: 
             so the run ends and no row blames the network.
     """
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    started_at, start = time.time(), time.perf_counter()
+    started_at, start = now(), time.perf_counter()
     try:
         records = group_fn(requests)
     except STOPS_THE_RUN:
@@ -88,7 +89,7 @@ def attempt_group(group_fn: GroupFn, requests: Sequence[TrialRequest], attempt: 
 
 def failed_record(request: TrialRequest, crash: Crash, attempt: int) -> TrialRecord:
     """The row of a trial that gave no result after `attempt` attempts."""
-    finished_at = time.time()
+    finished_at = now()
     return replace(
         promised_record(request),
         status="failed",

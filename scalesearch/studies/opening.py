@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from scalesearch.arch.spec import NetSpec
+from scalesearch.clock import now
 from scalesearch.data.prepared import PreparedData
 from scalesearch.engine.interrupts import Interrupts
 from scalesearch.errors import TrialError
@@ -88,7 +88,7 @@ class Opening:
     identity: Mapping[str, Any]
     config_yaml: str
     screen: Screen
-    started: float = field(default_factory=time.time)
+    started: float = field(default_factory=now)
 
     def precheck(self) -> bool:
         """Refuse what `open` would refuse, before expensive work and without writing; whether the run is finished."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from bisect import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from scalesearch.clock import now
 from scalesearch.store.ledger import Ledger
 from scalesearch.trial import TrialRecord
 
@@ -33,7 +33,7 @@ def open_session(ledger: Ledger, started: float, slots: int) -> None:
 def close_session(ledger: Ledger, started: float, *, trained: bool) -> tuple[Session, ...]:
     """Note the end of the session that began at `started`, or forget it where it trained nothing; returns them all."""
     others = [session for session in _stored(ledger) if session.started != started]
-    this = [replace(session, ended=time.time()) for session in _stored(ledger) if session.started == started]
+    this = [replace(session, ended=now()) for session in _stored(ledger) if session.started == started]
     sessions = [*others, *this] if trained else others
     _store(ledger, sessions)
     return tuple(sessions)

@@ -1,13 +1,23 @@
 """Figures and decisions of a study that can be checked by hand."""
 
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from scalesearch.engine.attempt import attempt_trial
+from scalesearch.report.screen import SilentScreen
 from scalesearch.store.ledger import Ledger
+from scalesearch.store.run_folder import RunFolder
 from scalesearch.studies.budget import decided_budget, trainings_that_fit
+from scalesearch.studies.opening import Opening
 from scalesearch.studies.sessions import Session, close_session, open_session, slot_utilisation, wall_seconds
+from scalesearch.trial import TrialRecord, promised_record
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "engine"))
+from trial_stubs import request
 
 
 @dataclass
@@ -28,6 +38,21 @@ def test_a_pause_between_sessions_is_neither_idle_nor_wall_time() -> None:
     assert slot_utilisation(rows, sessions) == 1.0  # type: ignore[arg-type]
     assert wall_seconds(rows, sessions) == 5 + 11  # type: ignore[arg-type]
     assert slot_utilisation(rows, [Session(0.0, 1, 1004.0)]) == pytest.approx(12 / 1003)  # type: ignore[arg-type]
+
+
+def test_a_clock_that_jumps_spoils_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = time.time
+    opening = Opening(RunFolder.plan(tmp_path, "grid", "x"), {}, "", SilentScreen())
+    with Ledger.create_or_open(tmp_path / "ledger.db") as ledger:
+        open_session(ledger, opening.started, 1)
+        monkeypatch.setattr(time, "time", lambda: real() - 3e8)
+        record = attempt_trial(promised_record, request(0), 1)
+        assert isinstance(record, TrialRecord)
+        monkeypatch.setattr(time, "time", lambda: real() + 3e8)
+        (session,) = close_session(ledger, opening.started, trained=True)
+    moments = [session.started, record.started_at, record.finished_at, session.ended]
+    assert moments == sorted(moments)  # type: ignore[type-var]
+    assert wall_seconds([record], [session]) < 60
 
 
 def test_no_times_no_figure() -> None:

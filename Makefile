@@ -5,6 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BUILD ?= build
 NAME ?= fashion_mnist_400M
 FASHION_MNIST := /usr/share/datasets/fashion-mnist
 
@@ -54,17 +55,17 @@ fuzz: $(VENV)/.installed
 	FUZZ_INPUTS=100000 $(BIN)/python -m pytest tests/fuzz
 
 # known weaknesses of the pinned versions; asks a service on the network, and says so where there is none
-audit: build/audit/.installed
-	$(PYTHON) tests/security/audit.py build/audit/bin/pip-audit constraints.txt
+audit: $(BUILD)/audit/.installed
+	$(PYTHON) tests/security/audit.py $(BUILD)/audit/bin/pip-audit constraints.txt
 
 # what is installed, as CycloneDX
-sbom: build/audit/.installed $(VENV)/.installed
-	build/audit/bin/cyclonedx-py environment --output-format JSON --output-file build/sbom.json $(BIN)/python
+sbom: $(BUILD)/audit/.installed $(VENV)/.installed
+	$(BUILD)/audit/bin/cyclonedx-py environment --output-format JSON --output-file $(BUILD)/sbom.json $(BIN)/python
 
 # in an environment of their own, because they must not change what they look at
-build/audit/.installed:
-	$(PYTHON) -m venv build/audit
-	build/audit/bin/python -m pip install --quiet --constraint constraints.txt pip-audit==2.10.1 cyclonedx-bom==7.5.0
+$(BUILD)/audit/.installed:
+	$(PYTHON) -m venv $(BUILD)/audit
+	$(BUILD)/audit/bin/python -m pip install --quiet --constraint constraints.txt pip-audit==2.10.1 cyclonedx-bom==7.5.0
 	@touch $@
 
 clean:

@@ -146,15 +146,17 @@ def test_the_network_is_cut_for_a_minute_with_rays_own_patience(tmp_path: Path) 
 def test_the_head_dies_and_the_study_resumes_from_its_ledger(tmp_path: Path) -> None:
     with NetnsCluster(2) as cluster:
         wait_for_nodes(cluster, 2)
-        with driver(tmp_path, cluster.address, 0.3, 60) as process:
+        # Ray's workers go on without a head for a minute; the study is longer than that
+        with driver(tmp_path, cluster.address, 1.0, 240) as process:
             told = [int(next(process.stdout).split()[1]) for _ in range(12)]  # type: ignore[arg-type]
             cluster.kill_head()
             told += [int(line.split()[1]) for line in process.stdout]  # type: ignore[union-attr]
-            code = process.wait(120)  # workers go on without a head for a while, so that a short study may end well
-        study = Study(tmp_path, cluster.address, seconds=0.3, trials=60)
+            code = process.wait(120)
+        study = Study(tmp_path, cluster.address, seconds=0.1, trials=240)
         kept = {record.seed for record in study.committed()}
         assert kept >= set(told)
-        assert code != 0 or len(kept) == study.trials
+        assert code != 0
+        assert len(kept) < study.trials
         runs_before = {seed: study.times_run()[seed] for seed in kept}
         for number in (1, 2):
             cluster.kill(number)

@@ -54,11 +54,6 @@ def many(short: int, long: int) -> int:
     return long if is_recording() else short
 
 
-def tries(engine: str, long: int = 5) -> int:
-    """Runs of a driver test: `long` with engine=serial, fewer where every run has to start Ray."""
-    return many(1, {"serial": long, "ray": min(long, 3), "tune": min(long, 2)}[engine])
-
-
 @pytest.fixture
 def tally(request: pytest.FixtureRequest) -> Tally:
     """Where a test notes its tries."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from drivers import HERE, Place
-from fault_records import Tally, many, tries
+from fault_records import Tally, many
 from small_disks import Mount
 from witness import stored_rows
 
@@ -84,7 +84,7 @@ def rows(run: Path) -> list[tuple[str, str]]:
 @pytest.mark.fault(13)
 @pytest.mark.parametrize("engine", ["serial", pytest.param("ray", marks=SLOW)])
 def test_the_disk_fills_up_under_the_ledger(engine: str, mount: Mount, tally: Tally, tmp_path: Path) -> None:
-    for number in range(tries(engine)):
+    for number in range(many(1, 5)):
         disk = mount(f"disk-{number}", SIZE)
         place = Place(tmp_path / f"witness-{number}", engine, trials=80, runs=disk)
         driver = place.start()

@@ -71,11 +71,6 @@ def run(
         return list(execute(requests, engine, ledger, on_record=committed).records)
 
 
-def victims(engine: str) -> int:
-    """Trials to harm: few with Tune, which starts a worker anew for each attempt that fails."""
-    return many(2, 2 if engine == "tune" else 6)
-
-
 def look(clocks: list[tuple[float, float]]) -> None:
     clocks.append((time.process_time(), time.monotonic()))
 
@@ -90,7 +85,7 @@ def calls(place: Place) -> list[int]:
 @pytest.mark.usefixtures("ray_if_needed")
 @pytest.mark.parametrize("engine", [RAY, TUNE])
 def test_kill_9_of_workers_at_random_moments(engine: str, tally: Tally, tmp_path: Path) -> None:
-    kills = many(2, 5 if engine == "tune" else 10)
+    kills = many(2, 10)
     place, killed, over = Place(tmp_path, engine, trials=60), set[int](), threading.Event()
 
     def kill_some() -> None:
@@ -116,7 +111,7 @@ def test_kill_9_of_workers_at_random_moments(engine: str, tally: Tally, tmp_path
 @pytest.mark.usefixtures("ray_if_needed")
 @pytest.mark.parametrize("engine", ["serial", RAY, TUNE])
 def test_trials_that_always_crash(engine: str, tally: Tally, tmp_path: Path) -> None:
-    harmed, place = victims(engine), Place(tmp_path, engine, trials=20)
+    harmed, place = many(2, 6), Place(tmp_path, engine, trials=20)
     trial = "raises" if engine == "serial" else "crashes"
     records = run(place, trial, harmed, max_attempts=2)
     assert [record.status for record in records] == ["failed"] * harmed + ["done"] * (20 - harmed)
@@ -135,7 +130,7 @@ def test_trials_that_always_crash(engine: str, tally: Tally, tmp_path: Path) -> 
 @pytest.mark.parametrize("engine", [pytest.param("serial", marks=SLOW), RAY, TUNE])
 def test_no_gpu_memory(engine: str, tally: Tally, tmp_path: Path) -> None:
     """The error that torch raises, raised without a GPU."""
-    harmed, place = victims(engine), Place(tmp_path, engine, trials=14)
+    harmed, place = many(2, 6), Place(tmp_path, engine, trials=14)
     records = run(place, "out_of_gpu_memory", harmed)
     assert [record.status for record in records] == ["done", "failed"] * (harmed // 2) + ["done"] * (14 - harmed)
     assert all("CUDA out of memory" in str(record.error) and not record.final for record in records[1:harmed:2])
@@ -148,7 +143,7 @@ def test_no_gpu_memory(engine: str, tally: Tally, tmp_path: Path) -> None:
 @pytest.mark.parametrize("engine", [RAY, TUNE])
 def test_hung_trials(engine: str, tally: Tally, tmp_path: Path) -> None:
     place = Place(tmp_path, engine, trials=14)
-    harmed = victims(engine)
+    harmed = many(2, 6)
     records = run(place, "hangs", harmed, trial_timeout=3.0)
     assert [record.status for record in records[:harmed]] == ["done", "failed"] * (harmed // 2)
     assert [record.status for record in records[harmed:]] == ["done"] * (14 - harmed)
@@ -177,7 +172,7 @@ def test_losses_that_are_no_numbers(engine: str, tally: Tally, tmp_path: Path) -
 @pytest.mark.usefixtures("ray_if_needed")
 @pytest.mark.parametrize("engine", [RAY, TUNE])
 def test_late_answers_of_a_first_attempt(engine: str, tally: Tally, tmp_path: Path) -> None:
-    place, harmed = Place(tmp_path, engine, trials=12), victims(engine)
+    place, harmed = Place(tmp_path, engine, trials=12), many(2, 6)
     records = run(place, "late", harmed, trial_timeout=2.5)
     assert [record.attempt for record in records[:harmed]] == [2] * harmed
     assert {record.status for record in records} == {"done"}
@@ -200,7 +195,7 @@ def test_a_late_commit_changes_nothing(tally: Tally, tmp_path: Path) -> None:
 @pytest.mark.parametrize("engine", ["serial", RAY, TUNE])
 def test_a_thousand_trials_of_a_millisecond(engine: str, tally: Tally, tmp_path: Path) -> None:
     trials = {"serial": 1000, "ray": 1000, "tune": 200}[engine] if is_recording() else 100
-    for number in range(1 if engine == "tune" else many(1, 5)):
+    for number in range(many(1, 5)):
         place = Place(tmp_path / str(number), engine, trials)
         clocks: list[tuple[float, float]] = []
         records = run(place, "steady", 0, 0.001, functools.partial(look, clocks))

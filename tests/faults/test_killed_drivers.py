@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from drivers import Driver, Place, descendants
-from fault_records import Tally, many, tries
+from fault_records import Tally, many
 from witness import stored_rows
 
 from scalesearch.engine.ray_session import RaySession
@@ -105,7 +105,7 @@ def test_kill_9_at_random_moments_on_a_cluster(
 @pytest.mark.parametrize("moment", ["die_before_commit", "die_after_commit"])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_kill_9_around_a_commit(engine: str, moment: str, tally: Tally, tmp_path: Path) -> None:
-    for number in range(tries(engine, 3)):
+    for number in range(many(1, 3)):
         place = Place(tmp_path / str(number), engine, 20)
         at = random.Random().randint(1, 18 if engine == "serial" else 8)
         driver = place.start(**{moment: at})

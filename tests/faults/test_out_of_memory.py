@@ -27,7 +27,7 @@ def used_share(more: int) -> float:
 @pytest.mark.fault(6)
 @pytest.mark.parametrize("engine", ["ray", "tune"])
 def test_a_trial_that_takes_all_memory(engine: str, tally: Tally, tmp_path: Path) -> None:
-    harmed = many(2, 5 if engine == "ray" else 2)
+    harmed = many(2, 5)
     place = Place(tmp_path, engine, trials=12, options={"trial": "hogs_memory", "harmed": harmed})
     limit = f"{used_share(5 * GIB):.3f}"
     monitor = {"RAY_memory_usage_threshold": limit, "RAY_memory_monitor_refresh_ms": "100"}

@@ -9,7 +9,7 @@ import pytest
 from fault_records import Tally
 
 
-@pytest.mark.fault(28)
+@pytest.mark.fault(28, repeat=2)
 @pytest.mark.parametrize("engine", ["ray", "tune"])
 @pytest.mark.parametrize("asked", ["slots=99", "cpus_per_trial=999", "gpus_per_trial=99", "slots=3"])
 def test_more_than_there_is(engine: str, asked: str, tally: Tally, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from drivers import Place
-from fault_records import Tally, many, tries
+from fault_records import Tally, many
 from witness import audit, note_stored_rows, starts, stored_rows
 
 SLOW = pytest.mark.slow
@@ -72,7 +72,7 @@ def test_a_damaged_ledger(tally: Tally, tmp_path: Path) -> None:
 @pytest.mark.fault(16)
 @pytest.mark.parametrize("engine", ["serial", RAY])
 def test_a_locked_ledger(engine: str, tally: Tally, tmp_path: Path) -> None:
-    for number in range(tries(engine)):
+    for number in range(many(1, 5)):
         place = Place(tmp_path / str(number), engine)
         driver = place.start(seconds=0.1)
         driver.read_until("done", random.randint(1, 5))
@@ -94,7 +94,7 @@ def test_a_locked_ledger(engine: str, tally: Tally, tmp_path: Path) -> None:
 @pytest.mark.fault(17)
 @pytest.mark.parametrize("engine", ["serial", RAY])
 def test_two_drivers_in_one_folder(engine: str, tally: Tally, tmp_path: Path) -> None:
-    for number in range(tries(engine)):
+    for number in range(many(1, 5)):
         place = Place(tmp_path / str(number), engine)
         first = place.start(seconds=0.1)
         first.read_until("opened")
@@ -162,7 +162,7 @@ def results(place: Place) -> list[tuple[object, ...]]:
 def test_a_clock_that_jumps(engine: str, tally: Tally, tmp_path: Path) -> None:
     """The driver's wall clock jumps by up to ten years at every commit; no trial counts as hung, none is repeated."""
     limit = {} if engine == "serial" else {"trial_timeout": 60.0}
-    for number in range(tries(engine)):
+    for number in range(many(1, 5)):
         place = Place(tmp_path / str(number), engine, options={"clock_jumps": 3e8, "engine_settings": limit})
         driver = place.start()
         driver.read_until("done", random.randint(3, 12))
@@ -195,7 +195,7 @@ def test_without_ray(tally: Tally, tmp_path: Path) -> None:
 @pytest.mark.parametrize("engine", ["serial", RAY])
 def test_proposals_that_repeat_themselves(engine: str, tally: Tally, tmp_path: Path) -> None:
     """As 22 of 30 proposals in a space of eight points do; also after a kill."""
-    for number in range(tries(engine)):
+    for number in range(many(1, 5)):
         proposals = [random.randrange(8) for _ in range(30)]
         place = Place(tmp_path / str(number), engine, options={"seeds": proposals})
         driver = place.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from drivers import Place
-from fault_records import Tally, tries
+from fault_records import Tally, many
 from witness import stored_rows
 
 SLOW = pytest.mark.slow
@@ -37,19 +37,19 @@ def stop(place: Place, number: int, code: int, tally: Tally, *, twice: bool = Fa
 @pytest.mark.fault(10)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_ctrl_c_once(engine: str, tally: Tally, tmp_path: Path) -> None:
-    for number in range(tries(engine, 3)):
+    for number in range(many(1, 3)):
         stop(Place(tmp_path / str(number), engine), signal.SIGINT, 130, tally)
 
 
 @pytest.mark.fault(10)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_ctrl_c_twice(engine: str, tally: Tally, tmp_path: Path) -> None:
-    for number in range(tries(engine, 3)):
+    for number in range(many(1, 3)):
         stop(Place(tmp_path / str(number), engine), signal.SIGINT, 130, tally, twice=True)
 
 
 @pytest.mark.fault(11)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_sigterm(engine: str, tally: Tally, tmp_path: Path) -> None:
-    for number in range(tries(engine)):
+    for number in range(many(1, 5)):
         stop(Place(tmp_path / str(number), engine), signal.SIGTERM, 143, tally)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 # what makes environments, and this package itself
@@ -54,18 +57,60 @@ def needed_by(root: str, found: dict[str, str]) -> set[str]:
     return seen - {root}
 
 
-def test_an_audit_counts_what_it_asked_and_fails_only_for_weaknesses(tmp_path: Path) -> None:
-    """With a stand-in for the service's answer, because there is not always a network."""
-    weak = {"name": "old", "version": "1", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2"]}]}
-    for answer, code, words in (
-        ({"dependencies": [weak, {"name": "x", "skip_reason": "unknown"}]}, 1, "old 1: PYSEC-1, mended in 2"),
+AUDIT = Path(__file__).with_name("audit.py")
+
+
+def audited(answer: object, folder: Path) -> tuple[int, str]:
+    """Exit code and words of an audit with a stand-in for the service, because there is not always a network."""
+    tool = folder / "tool"
+    tool.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(answer) if isinstance(answer, dict) else answer}\nEND\n")
+    tool.chmod(0o755)
+    (folder / "tests" / "security").mkdir(parents=True, exist_ok=True)
+    script = folder / "tests" / "security" / "audit.py"
+    script.write_bytes(AUDIT.read_bytes())
+    (folder / "SECURITY.md").write_text("PYSEC-2: does not concern us, because ...\n")
+    command = [sys.executable, str(script), str(tool), "constraints.txt"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def weak(identity: str) -> dict[str, object]:
+    return {"name": "old", "version": "1", "vulns": [{"id": identity, "fix_versions": ["2"]}]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "words"),
+    [
+        (
+            {"dependencies": [weak("PYSEC-1"), {"name": "x", "skip_reason": "unknown"}]},
+            1,
+            "old 1: PYSEC-1, mended in 2\n1 of 2 packages audited, 1 known weaknesses, 1 without a note",
+        ),
+        ({"dependencies": [weak("PYSEC-2")]}, 0, "old 1: PYSEC-2, mended in 2, see SECURITY.md\n"),
         ({"dependencies": [{"name": "new", "version": "2", "vulns": []}]}, 0, "1 of 1 packages audited, 0 known"),
         ({"dependencies": [{"name": "x", "skip_reason": "unknown"}]}, 0, "NOT AUDITED"),
         ("no connection", 0, "NOT AUDITED"),
-    ):
-        tool = tmp_path / "tool"
-        tool.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(answer) if isinstance(answer, dict) else answer}\nEND\n")
-        tool.chmod(0o755)
-        command = [sys.executable, str(Path(__file__).with_name("audit.py")), str(tool), "constraints.txt"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert (done.returncode, words in done.stdout) == (code, True), done
+    ],
+)
+def test_an_audit_fails_only_for_weaknesses_that_nobody_noted(
+    answer: object, code: int, words: str, tmp_path: Path
+) -> None:
+    got, said = audited(answer, tmp_path)
+    assert got == code, said
+    assert words in said
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_the_audit_passes_and_the_bill_of_materials_lists_what_is_installed(tmp_path: Path) -> None:
+    """`make audit sbom` as CI runs them, on this environment; without a network the audit says that it had none."""
+    here = ["VENV=" + sys.prefix, f"BUILD={tmp_path}", f"PYTHON={sys.executable}"]
+    command = ["make", "-C", str(ROOT), f"--assume-old={sys.prefix}/.installed", "audit", "sbom", *here]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "packages audited" in done.stdout or "NOT AUDITED" in done.stdout
+    bill = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))
+    assert bill["bomFormat"] == "CycloneDX"
+    listed = {plain(part["name"]): part["version"] for part in bill["components"]}
+    found = {plain(one.metadata["Name"]): one.version for one in metadata.distributions() if one.metadata["Name"]}
+    needed = needed_by("scalesearch", found)
+    assert {name: found[name] for name in needed} == {name: listed.get(name) for name in needed}

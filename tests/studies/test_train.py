@@ -183,7 +183,7 @@ def test_resume_refuses_what_changes_the_result(run: Run) -> None:
     assert "settings that change no result" in err
 
 
-@pytest.mark.fault(14, engine="serial")
+@pytest.mark.fault(14, engine="serial", repeat=2)
 @pytest.mark.parametrize("damage", ["flipped", "torn", "empty", "foreign"])
 def test_broken_checkpoints_are_refused(run: Run, damage: str) -> None:
     process = in_a_process("train", "net.json", *DATA, "--epochs", "60", "--name", "b")

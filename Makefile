@@ -50,7 +50,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-# every parser on 100,000 spoilt inputs (10,000 where one costs more than a millisecond), about a quarter of an hour
+# every parser on 100,000 spoilt inputs, about an hour (half of it Hydra composing overrides)
 fuzz: $(VENV)/.installed
 	FUZZ_INPUTS=100000 $(BIN)/python -m pytest tests/fuzz
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from scalesearch.cores import usable_cores
 from scalesearch.store.atomic import write_atomic
 
 __all__ = ["Row", "add_json", "figure", "machine", "table", "write_rows"]
@@ -69,7 +69,7 @@ def machine(device: str = "CPU") -> str:
     """For example "2 cores of an AMD EPYC, CPU": the cores this process may use, their name, what computes."""
     lines = _CPU_INFO.read_text(encoding="utf-8").splitlines() if _CPU_INFO.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     return f"{cores} core{'s' if cores > 1 else ''} of an {names[0] if names else 'unnamed CPU'}, {device}"
 
 

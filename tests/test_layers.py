@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "scalesearch"
 
 # a module imports from its own rank or from ranks above it in this list
 RANKS: list[set[str]] = [
-    {"errors", "units", "clock"},
+    {"errors", "units", "clock", "cores"},
     {"remote"},
     {"arch", "objective"},
     {"nets"},
@@ -50,6 +50,7 @@ ALLOWED_THIRD_PARTY: dict[str, set[str]] = {
     "errors": set(),
     "units": set(),
     "clock": set(),
+    "cores": set(),
     "arch": set(),
     "objective": set(),
     "nets": {"torch"},

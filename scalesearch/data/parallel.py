@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from scalesearch.cores import usable_cores
 from scalesearch.errors import DataError
 
 __all__ = ["Crew", "Progress"]
@@ -50,7 +50,7 @@ class Crew:
             raise _joined(failures[:_MOST_FAILURES])
 
     def _chunks(self, function: Callable[[int], T], items: Sequence[int]) -> Iterator[_Results[T]]:
-        workers = self.workers or _usable_cores()
+        workers = self.workers or usable_cores()
         waiting: deque[Future[_Results[T]]] = deque()
         pool = ThreadPoolExecutor(workers, thread_name_prefix="pictures")
         try:
@@ -68,11 +68,6 @@ class Crew:
 class _Results(Generic[T]):
     good: list[T] = field(default_factory=list)
     failures: list[DataError] = field(default_factory=list)
-
-
-def _usable_cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # absent on macOS
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def _run(function: Callable[[int], T], items: Sequence[int]) -> _Results[T]:

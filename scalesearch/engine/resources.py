@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scalesearch.cores import usable_cores
 from scalesearch.engine.settings import EngineSettings
 from scalesearch.errors import ResourceError
 
@@ -44,7 +45,7 @@ class Allotment:
 
 def this_machine() -> Node:
     """Cores and GPUs that this process may use."""
-    return Node(cpus=_usable_cores(), gpus=_visible_gpus())
+    return Node(cpus=usable_cores(), gpus=_visible_gpus())
 
 
 def allot(settings: EngineSettings, nodes: Sequence[Node], *, where: str) -> Allotment:
@@ -100,16 +101,6 @@ def _slots_by_gpu(there: float, each: float) -> int:
     if each >= 1:
         return math.floor(there / each + 1e-9)
     return math.floor(there) * math.floor(1 / each + 1e-9)
-
-
-def _usable_cores() -> int:
-    """Cores this process may run on, not more than a container's quota."""
-    cores = len(os.sched_getaffinity(0)) if "sched_getaffinity" in dir(os) else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
-        return max(1, min(cores, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no such file, or "max"
-        return cores
 
 
 def _visible_gpus() -> int:

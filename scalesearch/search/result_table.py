@@ -136,7 +136,7 @@ class ResultTable:
             frame = pd.read_csv(self._path, dtype={s.code: str}, compression=None)
         except (ValueError, OSError, OverflowError, RecursionError) as error:
             raise DataError("a result table must be a CSV file", value=str(error)) from error
-        wanted = [s.code, *s.accuracy, *filter(None, (s.macs, s.params))]
+        wanted = list(dict.fromkeys([s.code, *s.accuracy, *filter(None, (s.macs, s.params))]))
         if missing := [name for name in wanted if name not in frame.columns]:
             raise DataError(
                 f"a result table must have the column{'s' * (len(missing) > 1)} {', '.join(missing)}",

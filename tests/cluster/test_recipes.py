@@ -4,8 +4,10 @@ import copy
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -71,9 +73,16 @@ def test_the_slurm_script_runs_where_srun_starts_processes_here(tmp_path: Path) 
         "OVERRIDES": f"debug=tiny --data synthetic data.cache_dir={tmp_path}/cache", "RAY_TMPDIR": "/tmp/ray",
     }  # fmt: skip
     environment.pop("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", None)
-    done = subprocess.run(
-        ["bash", str(RECIPES / "slurm.sbatch")],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400, start_new_session=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    said = tmp_path / "stderr"
+    with said.open("w") as errors:
+        job = subprocess.Popen(
+            ["bash", str(RECIPES / "slurm.sbatch")],
+            cwd=tmp_path, env=environment, stdout=errors, stderr=errors, start_new_session=True,
+        )  # fmt: skip
+    try:
+        code = job.wait(400)
+    finally:  # as Slurm does when the script has ended
+        with suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGTERM)
+    assert code == 0, said.read_text()[-2000:]
     assert (tmp_path / "runs/grid/by_slurm/summary.json").exists()

@@ -50,7 +50,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_HEAD(self) -> None:
-        self.answer_object(head=True)
+        if "/" in self.key().rstrip("/"):
+            self.answer_object(head=True)
+        else:
+            self.answer(200)  # every bucket is there
 
     def do_GET(self) -> None:
         query = self.query()

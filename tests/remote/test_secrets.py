@@ -103,6 +103,31 @@ def test_a_training_from_and_to_a_bucket_leaves_no_secret_and_comes_back(
     assert "never replaces" in err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["serial", "tune"])
+def test_a_grid_from_a_bucket_leaves_no_secret(
+    run: Run, bucket: str, credentials: str, engine: str, tmp_path: Path
+) -> None:
+    """With engine=tune also Tune's own files, which go to the bucket."""
+    write_pictures(tmp_path / "x.npz")
+    RemoteFolder(bucket).put(tmp_path / "x.npz", f"{engine}/x.npz")
+    storage = [f"engine.storage={bucket}/logs-{engine}"] if engine == "tune" else []
+    code, out, err = run(
+        "grid", "--target-flops", "400M", "--data", f"{bucket}/{engine}/x.npz", "debug=tiny", f"engine={engine}",
+        "recipe.batch_size=8", "recipe.val_images=null", "data.cache_dir=cache", "--name", "first", *storage,
+    )  # fmt: skip
+    assert code == 0, err
+    assert (tmp_path / "runs/grid/first/summary.json").exists()
+    assert credentials not in out + err
+    kept = RemoteFolder(f"{bucket}/logs-{engine}")
+    names = kept.names()
+    assert bool(names) == (engine == "tune")
+    (tmp_path / "kept").mkdir()
+    for number, name in enumerate(names):
+        kept.fetch(name, tmp_path / "kept" / str(number))
+    assert files_with(tmp_path, credentials) == []
+
+
 @pytest.mark.fault(34)
 def test_a_study_on_a_dead_bucket_ends_in_one_line(
     run: Run, credentials: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import sqlite3
-import sys
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import closing
@@ -13,26 +12,10 @@ from pathlib import Path
 import pytest
 from made_runs import axes_run, edit_summary, files_of, grid_run, search_run
 
-from scalesearch.cli import main
 from scalesearch.report.comparison_page import comparability, differing_settings
 from scalesearch.store.ledger import Ledger
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scalesearch", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out = capsys.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, out.out, out.err
-
-    return call
 
 
 @pytest.fixture(scope="module")

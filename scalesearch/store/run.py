@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scalesearch.errors import RunFolderError
-from scalesearch.store.ledger import Ledger
+from scalesearch.store.reading import read_ledger
 from scalesearch.store.results import is_result, result_verb
 from scalesearch.store.run_folder import CONFIG_FILE, LEDGER_FILE, SUMMARY_FILE
 from scalesearch.store.run_list import read_summary
@@ -67,7 +67,7 @@ class Run:
             raise RunFolderError(
                 f"`scalesearch {self.verb}` trains nothing itself", value=str(self.path), way_out=_PARTS
             )
-        with Ledger.open_readonly(self.path / LEDGER_FILE) as ledger:
+        with read_ledger(self.path) as ledger:
             if not (ledger.is_finished and (self.path / _TRIALS_FILE).is_file()):
                 return ledger.to_frame().rename(columns={name: f"trained_{name}" for name in _TRAINED})
         return self.frame(_TRIALS_FILE)
@@ -111,7 +111,7 @@ class Run:
         return (self.path / LEDGER_FILE).is_file()
 
     def _meta(self, key: str) -> str | None:
-        with Ledger.open_readonly(self.path / LEDGER_FILE) as ledger:
+        with read_ledger(self.path) as ledger:
             return ledger.get_meta(key)
 
     def _lacks(self, name: str) -> RunFolderError:

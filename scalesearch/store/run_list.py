@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from scalesearch.errors import LedgerError
 from scalesearch.store.driver_lock import Holder
-from scalesearch.store.ledger import Ledger
+from scalesearch.store.reading import read_ledger
 from scalesearch.store.results import MANIFEST_FILE, PACE_FILE, SUMMARY_FILE, is_result, result_verb, summary_of
 from scalesearch.store.run_folder import LEDGER_FILE
 
@@ -69,7 +69,7 @@ def _note(verb: str, summary: dict[str, Any]) -> str:
 def _run_info(folder: Path) -> RunInfo:
     verb, name = folder.parent.name, folder.name
     try:
-        with Ledger.open_readonly(folder / LEDGER_FILE) as ledger:
+        with read_ledger(folder) as ledger:
             done, rows = len(ledger.done_keys()), len(ledger.records())
             created, finished = ledger.get_meta("created_at"), ledger.is_finished
     except LedgerError as error:

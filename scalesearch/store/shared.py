@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from scalesearch.errors import LedgerError
-from scalesearch.store.driver_lock import Holder
 from scalesearch.store.ledger import Ledger
+from scalesearch.store.reading import read_ledger
 from scalesearch.store.run_folder import LEDGER_FILE
 from scalesearch.trial import TrialRecord, TrialRequest
 
@@ -93,10 +93,7 @@ def _answers(
     path: Path, wanted: Mapping[str, TrialRequest], kind: str | None, version: str | None
 ) -> list[TrialRecord]:
     """The rows of another ledger that can be taken."""
-    holder = Holder.noted_in(path.parent)
-    # without a driver SQLite need not create files beside a ledger that is only read
-    undriven = holder is None or holder.is_alive is False
-    with Ledger.open_readonly(path, lock_timeout=_LOCK_TIMEOUT, undriven=undriven) as other:
+    with read_ledger(path.parent, lock_timeout=_LOCK_TIMEOUT) as other:
         if other.get_meta("scalesearch") != version:
             return []
         rows = [record for record in other.records() if record.key in wanted]

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scalesearch.cli import main
 from scalesearch.config import to_yaml
 from scalesearch.engine.attempt import Crash, failed_record
 from scalesearch.errors import ConfigError
@@ -23,21 +22,6 @@ from scalesearch.remote.storage import RemoteFolder
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run a command in an empty folder; returns exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["scalesearch", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return call
 
 
 def write_pictures(path: Path) -> None:

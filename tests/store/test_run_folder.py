@@ -265,6 +265,18 @@ def test_load_run(tmp_path: Path) -> None:
         _ = loaded.config
 
 
+def test_readers_leave_no_file_beside_a_ledger(tmp_path: Path) -> None:
+    with open_run(tmp_path) as run:
+        run.ledger.commit(TrialRecord("1", "f", "r", "d", 5, 1, "done", accuracy=0.5))
+    before = set(run.path.iterdir())
+    assert [found.trials_done for found in list_runs(tmp_path)] == [1]
+    assert len(load_run(run.path).trials) == 1
+    assert set(run.path.iterdir()) == before
+    with open_run(tmp_path) as run:  # under a driver, readers see what is committed meanwhile
+        run.ledger.commit(TrialRecord("2", "f", "r", "d", 5, 1, "done", accuracy=0.5))
+        assert len(load_run(run.path).trials) == 2
+
+
 def test_trials_are_never_stale_and_no_column_means_two_things(tmp_path: Path) -> None:
     trained = TrialRecord("1", "proxy", "r", "d", 10_005, 1, "done", 0.5, macs=7, resolution=32)
     table = pd.DataFrame({"fingerprint": ["candidate"], "seed": [5], "macs": [800], "trained_macs": [7]})

@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from scalesearch.arch.spec import NetSpec, StageSpec
-from scalesearch.cli import main
 from scalesearch.emit.weights import load_weights, save_weights
 from scalesearch.nets.build import build_net
 from scalesearch.train.checkpoint import read_checkpoint
@@ -35,21 +34,11 @@ DATA = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run a command in an empty folder with net.json; returns exit code, stdout, stderr."""
+@pytest.fixture(autouse=True)
+def net_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A spec in the folder in which commands run."""
     monkeypatch.chdir(tmp_path)
     Path("net.json").write_text(NET.to_json())
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scalesearch", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out = capsys.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, out.out, out.err
-
-    return call
 
 
 def in_a_process(*arguments: str) -> "subprocess.Popen[str]":

@@ -10,6 +10,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, final
 
@@ -206,14 +207,23 @@ class Screen(ABC):
     @final
     def _stalled(self, stall: Stall) -> None:
         """A training takes far longer than others; called in the thread that watches."""
-        name, seed = stall.request.spec.name, stall.request.seed
-        self.tell("stalled", name=name, seed=seed, worker=stall.worker, seconds=stall.seconds, usual=stall.usual)
+        self.tell("stalled", **asdict(stall))
         usual = (
             "no training has ended yet" if stall.usual is None else f"others took up to {format_seconds(stall.usual)}"
         )
         self._show(
-            f"stalled: {name} seed {seed} has been on {stall.worker} for {format_seconds(stall.seconds)}, {usual}; "
-            "engine.trial_timeout=SECONDS ends such trainings"
+            f"stalled: {stall.name} seed {stall.seed} has been on {stall.worker} for "
+            f"{format_seconds(stall.seconds)}, {usual}; engine.trial_timeout=SECONDS ends such trainings"
+        )
+
+    @final
+    def silent(self, stall: Stall) -> None:
+        """A longer training gives no sign of life; called in the thread that watches."""
+        self.tell("stalled", **asdict(stall))
+        usual = "" if stall.usual is None else f", which took {format_seconds(stall.usual)} at most before"
+        self._show(
+            f"stalled: {stall.name} seed {stall.seed} on {stall.worker} has made no step for "
+            f"{format_seconds(stall.seconds)}{usual}; Ctrl-C and `scalesearch resume` go on after the last epoch"
         )
 
     @final

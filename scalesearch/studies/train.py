@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import socket
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from scalesearch.data.prepare import check_source, prepare
 from scalesearch.data.prepared import PreparedData
 from scalesearch.data.shards import Shards
 from scalesearch.report.screen import Screen
+from scalesearch.report.stalls import PulseWatch
 from scalesearch.store.run_folder import SUMMARY_FILE, RunFolder
 from scalesearch.store.run_list import read_summary
 from scalesearch.studies.opening import Opening, OpenRun
@@ -117,10 +120,19 @@ class _Work:
         log = TensorBoardLog(self.run.folder.path / "tensorboard", len(rows)) if settings.tensorboard else None
         with closing(log) if log is not None else nullcontext():
             folder, screen = self.run.folder, self.run.screen
-            progress = TrainProgress(folder, screen, settings.recipe.epochs, rows, log, self.mirror)
-            if settings.workers > 1:
-                from scalesearch.engine.ray_train import train_with_ray
+            here = f"{socket.gethostname()}:{os.getpid()}"
+            worker = here if settings.workers == 1 else f"{settings.workers} workers of {here}"
+            watch = PulseWatch(self.spec.name, settings.seed, worker, screen.silent)
+            progress = TrainProgress(folder, screen, watch, settings.recipe.epochs, rows, log, self.mirror)
+            if settings.workers == 1:
+                with self.run.stop.immediate():
+                    supply = open_supply(self.data, settings.recipe, self.spec.resolution)
+                with progress:
+                    train_long(self.job, supply, checkpoints, watcher=progress, breakable=self.run.stop.immediate)
+                return
+            from scalesearch.engine.ray_train import train_with_ray
 
+            with progress:
                 train_with_ray(
                     self.job,
                     self.data,
@@ -129,9 +141,5 @@ class _Work:
                     max_failures=settings.max_failures,
                     watcher=progress,
                     stop=self.run.stop,
-                    say=self.run.screen.say,
+                    say=screen.say,
                 )
-                return
-            with self.run.stop.immediate():
-                supply = open_supply(self.data, settings.recipe, self.spec.resolution)
-            train_long(self.job, supply, checkpoints, watcher=progress, breakable=self.run.stop.immediate)

@@ -7,9 +7,10 @@ import io
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from typing import Final
+from typing import Final, Self
 
 from scalesearch.report.screen import Screen
+from scalesearch.report.stalls import PulseWatch
 from scalesearch.store.run_folder import RunFolder
 from scalesearch.studies.train_mirror import CheckpointMirror
 from scalesearch.train.long_run import Watcher
@@ -23,9 +24,10 @@ METRICS_FILE: Final = "metrics.csv"
 
 
 class TrainProgress(Watcher):
-    """Told of every epoch, in the process that drives the run.
+    """Told of every epoch, in the process that drives the run; use it in a `with` statement.
 
     Args:
+        watch: hears every step, and names stalls.
         rows: epochs of earlier sessions.
         log: TensorBoard, or None.
         mirror: gets the checkpoints after every epoch, or None.
@@ -35,18 +37,28 @@ class TrainProgress(Watcher):
         self,
         run: RunFolder,
         screen: Screen,
+        watch: PulseWatch,
         epochs: int,
         rows: Sequence[EpochRow],
         log: TensorBoardLog | None,
         mirror: CheckpointMirror | None = None,
     ):
+        self._watch = watch
         self._run, self._screen, self._epochs, self._log, self._mirror = run, screen, epochs, log, mirror
         self._rows = list(rows)
         self._fresh, self._started = 0, time.monotonic()
         if rows:
             screen.say(f"continues after epoch {len(rows)} of {epochs}")
 
+    def __enter__(self) -> Self:
+        self._watch.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._watch.close()
+
     def step(self, epoch: int, step: int, steps: int, images_per_second: float) -> None:
+        self._watch.beat()
         done = (epoch - 1 - len(self._rows) + self._fresh + step / steps) if steps else 0
         left = self._left(max(done, 1e-9), epoch - 1 + step / steps)
         if step < steps:
@@ -68,6 +80,7 @@ class TrainProgress(Watcher):
         )
         if self._mirror is not None:
             self._mirror.push()
+        self._watch.beat(round_ended=True)
 
     def _left(self, fresh: float, done: float) -> str:
         """From the pace of this session."""

@@ -21,7 +21,7 @@ from scalesearch.engine.base import Running
 from scalesearch.engine.serial_engine import SerialEngine
 from scalesearch.report.listeners import EVENTS_FILE, EventLog, Listener, as_json_line
 from scalesearch.report.screen import LineScreen, SilentScreen, open_screen
-from scalesearch.report.stalls import TIMES, WITHOUT_USUAL, StallWatch
+from scalesearch.report.stalls import TIMES, WITHOUT_USUAL, PulseWatch, StallWatch
 from scalesearch.store.room import STOPS_BELOW
 from scalesearch.train.recipe import Recipe
 from scalesearch.trial import TrialRecord, TrialRequest, promised_record
@@ -119,7 +119,7 @@ def test_a_stall_is_told_once_and_again_when_its_time_has_doubled() -> None:
         Running(request(1), "host:8", start - TIMES * 10 - 1),
     ]
     (stall,) = watch.look()
-    assert (stall.request.seed, stall.worker, stall.usual) == (1, "host:8", 10.0)
+    assert (stall.seed, stall.worker, stall.usual) == (1, "host:8", 10.0)
     assert stall.seconds >= TIMES * 10
     assert watch.look() == []
     engine.now = [Running(request(1), "host:8", engine.now[1].since)]
@@ -166,6 +166,36 @@ def test_a_training_that_hangs_is_named_while_it_hangs(capsys: pytest.CaptureFix
     assert event["worker"].endswith(f":{os.getpid()}")
     assert "stalled: mobilenet_v2 seed 5 has been on " in capsys.readouterr().err
     assert engine.running() == ()
+
+
+def test_a_silent_training_is_named_once_and_again_when_its_time_has_doubled(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    kept = Kept()
+    watch = PulseWatch("b0", 3, "host:7", LineScreen().listen(kept).silent)
+    for seconds in (1.0, 20.0, 1.0):
+        clock[0] += seconds
+        watch.beat()
+    clock[0] += WITHOUT_USUAL - 1
+    assert watch.look() == [], "nothing is usual before an epoch with its validation has ended"
+    clock[0] -= WITHOUT_USUAL - 1
+    watch.beat(round_ended=True)
+    clock[0] += 20 * TIMES - 1
+    assert watch.look() == []
+    clock[0] += 1
+    (stall,) = watch.look()
+    assert (stall.name, stall.seed, stall.worker, stall.usual) == ("b0", 3, "host:7", 20.0)
+    assert watch.look() == []
+    clock[0] += 20 * TIMES
+    assert len(watch.look()) == 1
+    watch.beat()
+    assert watch.look() == []
+    watch._tell(stall)
+    (event,) = kept.events
+    assert (event["event"], event["name"], event["seconds"]) == ("stalled", "b0", 20 * TIMES)
+    assert "stalled: b0 seed 3 on host:7 has made no step for 1 min 40 s" in capsys.readouterr().err
 
 
 def test_json_is_chosen_by_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:

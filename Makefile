@@ -1,4 +1,4 @@
-# Two commands do everything: `make grid` and `make test`. A second run installs nothing.
+# Two commands do everything: `make grid` and `make test`. A second run adds nothing to the environment.
 # torch comes from pip's default index, where its Linux build brings CUDA along (gigabytes). On a machine without a GPU
 # take the CPU build of the same version instead:
 #   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make grid

@@ -6,14 +6,17 @@ import time
 
 __all__ = ["now"]
 
-# the wall clock is asked once; what follows is counted by the clock that nobody sets
-_OFFSET = time.time() - time.monotonic()
+# Linux's goes on while the machine sleeps; where there is none, a sleep is left out
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+# the wall clock is asked once; what follows is counted by a clock that nobody sets
+_OFFSET = time.time() - time.clock_gettime(_CLOCK)
 
 
 def now() -> float:
     """Seconds since the epoch, never less than an earlier answer in this process.
 
-    A wall clock that is set while a run goes on (NTP, a virtual machine that wakes up) would give trainings negative
-    lengths. Differences of these times are real seconds; a process that is started after the jump has the new date.
+    A wall clock that is set while a run goes on (by hand, by NTP) would give trainings negative lengths. Differences
+    of times of one process are real seconds. Other processes may disagree by what the wall clock was set, so the
+    driver puts results on its own time (`engine.attempt.on_drivers_time`).
     """
-    return _OFFSET + time.monotonic()
+    return _OFFSET + time.clock_gettime(_CLOCK)

@@ -23,7 +23,7 @@ from scalesearch.errors import (
 from scalesearch.remote.secrets import redacted
 from scalesearch.trial import TrialRecord, TrialRequest, promised_record
 
-__all__ = ["STOPS_THE_RUN", "Crash", "attempt_group", "attempt_trial", "failed_record"]
+__all__ = ["STOPS_THE_RUN", "Crash", "attempt_group", "attempt_trial", "failed_record", "on_drivers_time"]
 
 #: errors of the surroundings, not of one trial
 STOPS_THE_RUN: Final = (DataError, MissingPackageError, ResourceError, VerificationError, InterruptedRun)
@@ -84,6 +84,22 @@ def attempt_group(group_fn: GroupFn, requests: Sequence[TrialRequest], attempt: 
             finished_at=started_at + (number + 1) * share if record.finished_at is None else record.finished_at,
         )
         for number, record in enumerate(records)
+    ]
+
+
+def on_drivers_time(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The records of one answer, with start and end by the clock of this process: the last one ended just now.
+
+    Clocks of machines differ, and so do those of processes that started before and after one was set. Lengths and the
+    order within the answer stay.
+    """
+    ends = [record.finished_at for record in records if record.finished_at is not None]
+    shift = now() - max(ends, default=0.0)
+    return [
+        record
+        if record.started_at is None or record.finished_at is None
+        else replace(record, started_at=record.started_at + shift, finished_at=record.finished_at + shift)
+        for record in records
     ]
 
 

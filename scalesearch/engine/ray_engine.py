@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any, Final
 
-from scalesearch.engine.attempt import STOPS_THE_RUN, Crash, failed_record
+from scalesearch.engine.attempt import STOPS_THE_RUN, Crash, failed_record, on_drivers_time
 from scalesearch.engine.base import Engine, Running, TrialFn
 from scalesearch.engine.cluster_watch import ClusterWatch, cluster_nodes
 from scalesearch.engine.data_shipping import pack
@@ -273,7 +273,7 @@ class RayEngine(Engine):
             on_gpu = self._session.allotment is not None and self._session.allotment.gpus > 0
             return self._crashed(slot, answer, lost=on_gpu and not answer.final)
         slot.requests, slot.alone = (), False
-        return answer if isinstance(answer, list) else [apart(answer, slot.why_apart)]
+        return on_drivers_time(answer if isinstance(answer, list) else [apart(answer, slot.why_apart)])
 
     def _crashed(self, slot: Slot, crash: Crash, *, lost: bool) -> Sequence[TrialRecord]:
         """Try the slot's trial again, or give its failed record; a lost worker is replaced.

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from scalesearch.engine.attempt import STOPS_THE_RUN, Crash, failed_record
+from scalesearch.engine.attempt import STOPS_THE_RUN, Crash, failed_record, on_drivers_time
 from scalesearch.engine.base import Engine, Running, TrialFn
 from scalesearch.engine.data_shipping import pack
 from scalesearch.engine.ray_engine import START_ATTEMPTS, WORKER_START_TIMEOUT
@@ -235,7 +235,7 @@ class TuneEngine(Engine):
             del self._flights[event.key]
             if isinstance(event.outcome, Crash):
                 return failed_record(flight.request, event.outcome, flight.attempt)
-            return replace(event.outcome, attempt=flight.attempt)
+            return on_drivers_time([replace(event.outcome, attempt=flight.attempt)])[0]
         return self._failed(flight, event)
 
     def _look_at_clock(self, limit: float | None) -> None:

@@ -24,6 +24,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, final
 
+from scalesearch.remote.secrets import redacted
+
 __all__ = ["EVENTS_FILE", "EventLog", "JsonLines", "Listener", "as_json_line"]
 
 EVENTS_FILE: Final = "events.jsonl"
@@ -100,13 +102,14 @@ class EventLog(Listener):
 
 
 def as_json_line(event: Mapping[str, Any]) -> str:
-    """An event as one line of ASCII; long texts are cut, NaN is null."""
+    """An event as one line of ASCII; long texts are cut, secrets blotted out, NaN is null."""
     values = {key: _plain(value) for key, value in event.items()}
     return json.dumps(values, allow_nan=False) + "\n"
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
+        value = redacted(value)  # before it is cut, so that no half of a secret is left
         return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 3]}..."
     if isinstance(value, float):
         return value if value - value == 0 else None

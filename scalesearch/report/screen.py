@@ -40,6 +40,7 @@ class Screen(ABC):
         self._longest: float | None = None
         self._listeners: list[Listener] = []
         self._watch: StallWatch | None = None
+        self._ends_stalls = True
 
     @final
     def __enter__(self) -> Self:
@@ -74,6 +75,7 @@ class Screen(ABC):
         """Look after the trainings of `engine`, until the `with` statement ends: those that stall are named."""
         from scalesearch.report.stalls import StallWatch
 
+        self._ends_stalls = not engine.in_process
         self._watch = StallWatch(engine, lambda: self._longest, self._stalled)
         self._watch.start()
         return self
@@ -211,9 +213,14 @@ class Screen(ABC):
         usual = (
             "no training has ended yet" if stall.usual is None else f"others took up to {format_seconds(stall.usual)}"
         )
+        way_out = (
+            "engine.trial_timeout=SECONDS ends such trainings"
+            if self._ends_stalls
+            else "nothing but Ctrl-C ends it with engine=serial; resume with engine=ray engine.trial_timeout=SECONDS"
+        )
         self._show(
             f"stalled: {stall.name} seed {stall.seed} has been on {stall.worker} for "
-            f"{format_seconds(stall.seconds)}, {usual}; engine.trial_timeout=SECONDS ends such trainings"
+            f"{format_seconds(stall.seconds)}, {usual}; {way_out}"
         )
 
     @final

@@ -139,12 +139,14 @@ class PulseWatch(_Watch):
         self._name, self._seed, self._worker = name, seed, worker
         self._last = time.monotonic()
         self._longest = self._told = 0.0
-        self._knows = False
+        self._begun = self._knows = False
 
     def beat(self, *, round_ended: bool = False) -> None:
         """A sign of life; what is usual is known when everything has happened once."""
-        now = time.monotonic()
-        self._longest, self._last, self._told = max(self._longest, now - self._last), now, 0.0
+        now, stalled = time.monotonic(), self._told > 0
+        if self._begun and not stalled:  # neither the start nor a stall that is over is usual
+            self._longest = max(self._longest, now - self._last)
+        self._last, self._told, self._begun = now, 0.0, True
         self._knows = self._knows or round_ended
 
     def look(self) -> list[Stall]:

@@ -103,8 +103,9 @@ class Ledger:
         path = Path(path)
         with explain(path):
             check_file(path)
-            # a folder nobody can write to has no writer either; without "immutable" SQLite wants to create files there
-            at_rest = not os.access(path.parent, os.W_OK) or (undriven and not has_log(path))
+            # without "immutable" SQLite wants to create files beside it, unless a driver (of another user) keeps them
+            unwritable = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-shm").exists()
+            at_rest = unwritable or (undriven and not has_log(path))
             mode = "mode=ro&immutable=1" if at_rest else "mode=ro"
             uri = f"file:{quote(str(path.absolute()))}?{mode}"
             connection = sqlite3.connect(uri, uri=True, timeout=lock_timeout, isolation_level=None)

@@ -11,6 +11,7 @@ from scalesearch.store.driver_lock import Holder
 from scalesearch.store.reading import read_ledger
 from scalesearch.store.results import MANIFEST_FILE, PACE_FILE, SUMMARY_FILE, is_result, result_verb, summary_of
 from scalesearch.store.run_folder import LEDGER_FILE
+from scalesearch.store.stored_values import stored_value
 
 __all__ = ["RunInfo", "list_runs", "read_summary"]
 
@@ -71,7 +72,7 @@ def _run_info(folder: Path) -> RunInfo:
     try:
         with read_ledger(folder) as ledger:
             done, rows = len(ledger.done_keys()), len(ledger.records())
-            created, finished = ledger.get_meta("created_at"), ledger.is_finished
+            created, finished = stored_value(ledger, "created_at", _moment, None), ledger.is_finished
     except LedgerError as error:
         return RunInfo(folder, verb, name, "unreadable", note=str(error))
     status, note = _status(folder, finished)
@@ -81,12 +82,20 @@ def _run_info(folder: Path) -> RunInfo:
         verb=verb,
         name=name,
         status=status,
-        started=None if created is None else float(created),
+        started=created,
         trials_done=done,
         trials_failed=rows - done,
         winner=winner if isinstance(winner, dict) else None,
         note=note,
     )
+
+
+def _moment(value: Any) -> float:
+    """Seconds since 1970, of a day that a calendar has."""
+    seconds = float(value)
+    if not 0 <= seconds < 1e11:
+        raise ValueError(seconds)
+    return seconds
 
 
 def _status(folder: Path, finished: bool) -> tuple[Literal["finished", "running", "interrupted"], str]:

@@ -16,6 +16,7 @@ from scalesearch.errors import LedgerError
 from scalesearch.store.ledger import Ledger
 from scalesearch.store.reading import read_ledger
 from scalesearch.store.run_folder import LEDGER_FILE
+from scalesearch.store.stored_values import stored_items
 from scalesearch.trial import TrialRecord, TrialRequest
 
 __all__ = ["Adoption", "adopt_shared", "adopted_from"]
@@ -75,7 +76,8 @@ def adopt_shared(
 
 def adopted_from(ledger: Ledger) -> dict[str, str]:
     """The run that each adopted row came from, by trial key; also those of earlier sessions."""
-    notes = {meta.removeprefix(_META): json.loads(text) for meta, text in ledger.meta_items(_META)}
+    found = stored_items(ledger, _META, lambda note: (str(note[0]), note[1]))
+    notes = {meta.removeprefix(_META): note for meta, note in found}
     if not notes:
         return {}
     started = {record.key: record.started_at for record in ledger.records()}

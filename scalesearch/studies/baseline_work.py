@@ -11,6 +11,7 @@ from scalesearch.arch.space import Point
 from scalesearch.arch.spec import NetSpec
 from scalesearch.search.problem import Problem
 from scalesearch.store.ledger import Ledger
+from scalesearch.store.stored_values import stored_value
 from scalesearch.studies.baseline_settings import BaselineSettings
 from scalesearch.studies.evaluators import Evaluator
 from scalesearch.studies.racing import RaceWork
@@ -60,8 +61,8 @@ class BaselineWork:
         from scalesearch.measure.latency import latency
 
         key = f"latency/{spec.fingerprint}"
-        stored = self.ledger.get_meta(key)
-        if stored is None:
+        median = stored_value(self.ledger, key, lambda found: float(found["median_ms"]), None)
+        if median is None:
             how = self.settings.latency
             took = latency(
                 spec,
@@ -71,9 +72,9 @@ class BaselineWork:
                 warmup=how.warmup,
                 repeats=how.repeats,
             )
-            stored = json.dumps(asdict(took))
-            self.ledger.set_meta(key, stored)
-        return float(json.loads(stored)["median_ms"])
+            self.ledger.set_meta(key, json.dumps(asdict(took)))
+            median = took.median_ms
+        return median
 
 
 @dataclass(frozen=True)

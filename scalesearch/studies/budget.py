@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from scalesearch.store.ledger import Ledger
+from scalesearch.store.stored_values import stored_value
 
 __all__ = ["decided_budget", "trainings_that_fit"]
 
@@ -39,9 +40,8 @@ def decided_budget(
     """
     if minutes is None:
         return at_most
-    stored = json.loads(ledger.get_meta(key) or "{}")
-    if stored.get("minutes") != minutes:
-        fit = trainings_that_fit(minutes, slots, seconds, at_least=at_least, at_most=at_most)
-        stored = {"minutes": minutes, "trainings": fit}
-        ledger.set_meta(key, json.dumps(stored))
-    return max(at_least, min(int(stored["trainings"]), at_most))
+    decided = stored_value(ledger, key, lambda found: (found["minutes"], int(found["trainings"])), None)
+    if decided is None or decided[0] != minutes:
+        decided = minutes, trainings_that_fit(minutes, slots, seconds, at_least=at_least, at_most=at_most)
+        ledger.set_meta(key, json.dumps({"minutes": minutes, "trainings": decided[1]}))
+    return max(at_least, min(decided[1], at_most))

@@ -19,6 +19,7 @@ from scalesearch.measure.verify import verify
 from scalesearch.report.screen import Screen
 from scalesearch.store.ledger import Ledger
 from scalesearch.store.run_folder import RunFolder
+from scalesearch.store.stored_values import stored_value
 from scalesearch.studies.gpu_sharing import sharing_gpus
 from scalesearch.studies.grid_files import write_outcome
 from scalesearch.studies.grid_outcome import GridOutcome
@@ -118,7 +119,8 @@ def _counted(work: GridWork, ledger: Ledger, screen: Screen) -> dict[str, int]:
     Raises:
         VerificationError: it differs from the closed form.
     """
-    counted: dict[str, int] = json.loads(ledger.get_meta("fvcore_macs") or "{}")
+    none: dict[str, int] = {}
+    counted = stored_value(ledger, "fvcore_macs", lambda found: {str(key): int(found[key]) for key in found}, none)
     todo = [candidate for candidate in work.candidates.values() if candidate.fingerprint not in counted]
     for done, candidate in enumerate(todo, start=1):
         counted[candidate.fingerprint] = verify(candidate.spec).macs

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 from scalesearch.arch.space import Point
 from scalesearch.store.ledger import Ledger
+from scalesearch.store.stored_values import stored_items
 
 __all__ = ["Entry", "SearchLog"]
 
@@ -64,6 +65,9 @@ class SearchLog:
         self.entries.append(entry)
 
     def _stored(self) -> Iterator[Entry]:
-        for _, text in self._ledger.meta_items(_PREFIX):
-            values = json.loads(text)
-            yield Entry(**{**values, "point": tuple(values["point"])})
+        yield from (entry for _, entry in stored_items(self._ledger, _PREFIX, _entry))
+
+
+def _entry(values: dict[str, Any]) -> Entry:
+    numbers = {name: int(values[name]) for name in ("number", "rung", "told", "duplicates", "over_budget")}
+    return Entry(**{**values, **numbers, "point": tuple(map(int, values["point"])), "cost": float(values["cost"])})

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 from scalesearch.clock import now
 from scalesearch.store.ledger import Ledger
+from scalesearch.store.stored_values import stored_value
 from scalesearch.trial import TrialRecord
 
 __all__ = ["Session", "close_session", "open_session", "slot_utilisation", "wall_seconds"]
@@ -40,7 +41,11 @@ def close_session(ledger: Ledger, started: float, *, trained: bool) -> tuple[Ses
 
 
 def _stored(ledger: Ledger) -> list[Session]:
-    return [Session(**row) for row in json.loads(ledger.get_meta(_KEY) or "[]")]
+    return stored_value(ledger, _KEY, lambda rows: [_session(**row) for row in rows], [])
+
+
+def _session(started: float, slots: int, ended: float | None = None) -> Session:
+    return Session(float(started), int(slots), None if ended is None else float(ended))
 
 
 def _store(ledger: Ledger, sessions: Sequence[Session]) -> None:

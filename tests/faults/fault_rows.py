@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ROWS"]
+__all__ = ["ENGINES", "ROWS"]
 
 #: number -> (fault, what the tool does)
 ROWS: Final[dict[int, tuple[str, str]]] = {
@@ -48,4 +48,13 @@ ROWS: Final[dict[int, tuple[str, str]]] = {
     38: ("a late result after a retry", "ignored"),
     39: ("no terminal, NO_COLOR, C locale", "plain text, no control characters"),
     40: ("a thousand trials of a millisecond", "under 20 ms of the driver's CPU each (ray)"),
+}
+
+_ALL: Final = ("ray", "serial", "tune")
+#: row -> engines with which it must be tried; the other rows have nothing to do with engines
+ENGINES: Final[dict[int, tuple[str, ...]]] = {
+    **dict.fromkeys((1, 2, 5, 7, 9, 10, 11, 21, 40), _ALL),
+    **dict.fromkeys((4, 6, 8, 28, 38), ("ray", "tune")),
+    **dict.fromkeys((13, 16, 17, 37), ("ray", "serial")),
+    **dict.fromkeys((12, 36), ("serial",)),
 }

@@ -205,4 +205,3 @@ def test_a_thousand_trials_of_a_millisecond(engine: str, tally: Tally, tmp_path:
         cpu, wall = (1000 * (end - start) / (trials - 1) for start, end in zip(clocks[0], clocks[-1], strict=True))
         tally.measure("driver_cpu_ms", cpu)  # with engine=serial the trial's own
         tally.measure("wall_ms", wall)
-        assert cpu < 20 or engine == "tune"

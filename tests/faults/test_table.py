@@ -14,7 +14,8 @@ REPOSITORY = Path(__file__).parents[2]
 def test_the_page_shows_the_counts() -> None:
     if not count_faults.JSON.exists():
         pytest.skip("not counted yet")
-    assert count_faults.table(json.loads(count_faults.JSON.read_text())) in count_faults.PAGE.read_text()
+    shown = count_faults.shown(json.loads(count_faults.JSON.read_text()))
+    assert f"{shown}{count_faults.END}" in count_faults.PAGE.read_text(), "with what is missing"
 
 
 def test_only_rows_of_the_plan_are_marked() -> None:
@@ -44,5 +45,12 @@ def test_counts_are_added_up() -> None:
     assert first["test"] == "a.py::b, c"
     assert (second["results_lost"], second["passed"]) == (None, False)
     found = "\n".join(count_faults.complaints([first, second]))
-    for words in ("row 1 failed", "row 1 was tried 5", "row 22 failed", "row 22 was tried 2 times", "row 3 was not"):
+    for words in (
+        "row 1 failed",
+        "row 1 was tried 5",
+        "row 22 failed",
+        "row 22 was tried 2 times",
+        "row 3 was not",
+        "row 1 was not tried with engine=tune",
+    ):
         assert words in found

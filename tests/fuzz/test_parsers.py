@@ -42,9 +42,15 @@ from scalesearch.emit.weights import load_weights, save_weights
 from scalesearch.errors import ScaleSearchError
 from scalesearch.nets.build import build_net
 from scalesearch.search.result_table import EvaluatorSettings, ResultTable
+from scalesearch.store import run_list
 from scalesearch.store.driver_lock import Holder
 from scalesearch.store.ledger import Ledger
 from scalesearch.store.rows import COLUMNS, digest_of, row_of
+from scalesearch.store.shared import adopted_from
+from scalesearch.store.stored_values import stored_value
+from scalesearch.studies import sessions as session_notes
+from scalesearch.studies.budget import decided_budget
+from scalesearch.studies.search_log import SearchLog
 from scalesearch.train.checkpoint import decode_checkpoint, encode_checkpoint
 from scalesearch.trial import TrialRecord
 from scalesearch.units import parse_count
@@ -149,6 +155,44 @@ def test_ledger_rows() -> None:
         return ledger.records()
 
     fuzz("ledger rows", make, parse)
+
+
+def test_stored_values(quick_disk: Path) -> None:
+    """What studies keep in a ledger beside its rows; the digest fits, as a forger would see to."""
+    path = quick_disk / "grid" / "x" / "ledger.db"
+    path.parent.mkdir(parents=True)
+    entry = {"number": 0, "point": [1, 2], "fingerprint": "f", "rung": 0, "key": None, "told": 0, "duplicates": 0,
+             "over_budget": 0, "cost": 1.5, "skipped": ""}  # fmt: skip
+    good = {
+        "created_at": 1.8e9, "sessions": [{"started": 1.0, "slots": 2, "ended": 5.0}], "shared:k": ["grid/y", 1.5],
+        "budget": {"minutes": 5.0, "trainings": 7}, "ask/0000000": entry,
+    }  # fmt: skip
+    with Ledger.create_or_open(path) as ledger:
+        ledger.commit(TrialRecord("k", "f", "r", "d", 0, 1, "done", accuracy=0.5))
+
+        def make(random: Random) -> tuple[str, str]:
+            key = random.choice(list(good))
+            return key, spoilt_json(random, good[key])
+
+        def parse(pair: tuple[str, str]) -> object:
+            key, text = pair
+            ledger._noted.clear()
+            ledger._connection.execute("DELETE FROM meta WHERE key = ?", (key,))
+            try:
+                values = (key, text, digest_of({key: text}))
+                ledger._connection.execute("INSERT INTO meta VALUES (?, ?, ?)", values)
+            except UnicodeEncodeError:  # SQLite itself takes no half of a surrogate pair
+                return None
+            try:
+                sessions = session_notes._stored(ledger)
+                session_notes.wall_seconds(ledger.records(), sessions)
+                decided_budget(ledger, 5.0, 2, [1.0], at_least=1, at_most=9)
+                stored_value(ledger, "created_at", run_list._moment, None)
+                return adopted_from(ledger), SearchLog(ledger).entries
+            finally:
+                ledger._connection.execute("DELETE FROM meta WHERE key = ?", (key,))
+
+        fuzz("stored values", make, parse)
 
 
 def test_ledger_files(quick_disk: Path) -> None:

@@ -9,6 +9,7 @@ asked, which is said.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,8 @@ def main(pip_audit: str, constraints: str) -> int:
     notes, known, unnoted = NOTES.read_text(encoding="utf-8"), 0, 0
     for row in asked:
         for weakness in row["vulns"]:
-            noted = weakness["id"] in notes
+            names = [weakness["id"], *weakness.get("aliases", [])]
+            noted = any(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", notes) for name in names)
             fixed = ", ".join(weakness.get("fix_versions", [])) or "none"
             where = ", see SECURITY.md" if noted else ""
             print(f"{row['name']} {row['version']}: {weakness['id']}, mended in {fixed}{where}")

@@ -68,14 +68,15 @@ def audited(answer: object, folder: Path) -> tuple[int, str]:
     (folder / "tests" / "security").mkdir(parents=True, exist_ok=True)
     script = folder / "tests" / "security" / "audit.py"
     script.write_bytes(AUDIT.read_bytes())
-    (folder / "SECURITY.md").write_text("PYSEC-2: does not concern us, because ...\n")
+    (folder / "SECURITY.md").write_text("PYSEC-20: does not concern us, because ...\n")
     command = [sys.executable, str(script), str(tool), "constraints.txt"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 
 
-def weak(identity: str) -> dict[str, object]:
-    return {"name": "old", "version": "1", "vulns": [{"id": identity, "fix_versions": ["2"]}]}
+def weak(identity: str, *aliases: str) -> dict[str, object]:
+    weakness = {"id": identity, "aliases": aliases, "fix_versions": ["2"]}
+    return {"name": "old", "version": "1", "vulns": [weakness]}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,9 @@ def weak(identity: str) -> dict[str, object]:
             1,
             "old 1: PYSEC-1, mended in 2\n1 of 2 packages audited, 1 known weaknesses, 1 without a note",
         ),
-        ({"dependencies": [weak("PYSEC-2")]}, 0, "old 1: PYSEC-2, mended in 2, see SECURITY.md\n"),
+        ({"dependencies": [weak("PYSEC-20")]}, 0, "old 1: PYSEC-20, mended in 2, see SECURITY.md\n"),
+        ({"dependencies": [weak("PYSEC-2")]}, 1, "1 without a note"),
+        ({"dependencies": [weak("GHSA-1", "PYSEC-20")]}, 0, "old 1: GHSA-1, mended in 2, see SECURITY.md\n"),
         ({"dependencies": [{"name": "new", "version": "2", "vulns": []}]}, 0, "1 of 1 packages audited, 0 known"),
         ({"dependencies": [{"name": "x", "skip_reason": "unknown"}]}, 0, "NOT AUDITED"),
         ("no connection", 0, "NOT AUDITED"),
@@ -104,8 +107,11 @@ def test_an_audit_fails_only_for_weaknesses_that_nobody_noted(
 def test_the_audit_passes_and_the_bill_of_materials_lists_what_is_installed(tmp_path: Path) -> None:
     """`make audit sbom` as CI runs them, on this environment; without a network the audit says that it had none."""
     here = ["VENV=" + sys.prefix, f"BUILD={tmp_path}", f"PYTHON={sys.executable}"]
-    command = ["make", "-C", str(ROOT), f"--assume-old={sys.prefix}/.installed", "audit", "sbom", *here]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    make = ["make", "-C", str(ROOT), f"--assume-old={sys.prefix}/.installed", *here]
+    tools = subprocess.run([*make, f"{tmp_path}/audit/.installed"], capture_output=True, text=True, check=False)
+    if tools.returncode != 0:
+        pytest.skip(f"the tools cannot be installed: {(tools.stderr.strip().splitlines() or [''])[-1]}")
+    done = subprocess.run([*make, "audit", "sbom"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "packages audited" in done.stdout or "NOT AUDITED" in done.stdout
     bill = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))

@@ -15,6 +15,8 @@ import pytest
 from scalesearch.errors import LedgerError, RunFolderError
 from scalesearch.store.atomic import write_atomic
 from scalesearch.store.driver_lock import DriverLock
+from scalesearch.store.ledger import Ledger
+from scalesearch.store.reading import read_ledger
 from scalesearch.store.run import load_run
 from scalesearch.store.run_folder import RunFolder
 from scalesearch.store.run_list import list_runs
@@ -275,6 +277,27 @@ def test_readers_leave_no_file_beside_a_ledger(tmp_path: Path) -> None:
     with open_run(tmp_path) as run:  # under a driver, readers see what is committed meanwhile
         run.ledger.commit(TrialRecord("2", "f", "r", "d", 5, 1, "done", accuracy=0.5))
         assert len(load_run(run.path).trials) == 2
+
+
+def test_a_driver_that_starts_while_its_ledger_is_opened_is_read_as_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_run(tmp_path) as run:
+        run.ledger.commit(TrialRecord("1", "f", "r", "d", 5, 1, "done", accuracy=0.5))
+    ways, drivers, real = list[bool](), list[RunFolder](), Ledger.open_readonly
+
+    def starts_then_opens(path: Path, *, undriven: bool = False, lock_timeout: float = 5.0) -> Ledger:
+        ways.append(undriven)
+        if len(ways) == 1:
+            drivers.append(open_run(tmp_path))
+        return real(path, undriven=undriven, lock_timeout=lock_timeout)
+
+    monkeypatch.setattr(Ledger, "open_readonly", starts_then_opens)
+    with read_ledger(run.path) as ledger:
+        drivers[0].ledger.commit(TrialRecord("2", "f", "r", "d", 5, 1, "done", accuracy=0.5))
+        assert ledger.done_keys() == {"1", "2"}
+    assert ways == [True, False]
+    drivers[0].close()
 
 
 def test_trials_are_never_stale_and_no_column_means_two_things(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from scalesearch.engine.attempt import attempt_trial
+from scalesearch.clock import now
+from scalesearch.engine.attempt import attempt_trial, on_drivers_time
 from scalesearch.report.screen import SilentScreen
 from scalesearch.store.ledger import Ledger
 from scalesearch.store.run_folder import RunFolder
@@ -53,6 +54,22 @@ def test_a_clock_that_jumps_spoils_no_figure(tmp_path: Path, monkeypatch: pytest
     moments = [session.started, record.started_at, record.finished_at, session.ended]
     assert moments == sorted(moments)  # type: ignore[type-var]
     assert wall_seconds([record], [session]) < 60
+
+
+def test_workers_whose_clocks_differ_spoil_no_figure() -> None:
+    """As after a jump, for workers that started later, and on nodes that are an hour behind."""
+    records = []
+    for off in (0.0, -3600.0, 3600.0):
+        made = [replace(promised_record(request(seed)), seconds=1.0) for seed in range(2)]
+        made = [
+            replace(one, started_at=now() + off - 2 + number, finished_at=now() + off - 1 + number)
+            for number, one in enumerate(made)
+        ]
+        records += on_drivers_time(made)
+    session = Session(now() - 2.5, 3, now())
+    assert slot_utilisation(records, [session]) == pytest.approx(1.0, abs=0.05)
+    assert wall_seconds(records, [session]) == pytest.approx(2.5)
+    assert [one.finished_at - one.started_at for one in records] == pytest.approx([1.0] * 6)  # type: ignore[operator]
 
 
 def test_no_times_no_figure() -> None:

@@ -16,6 +16,9 @@ import torch
 from scalesearch.arch.spec import NetSpec, StageSpec
 from scalesearch.emit.weights import load_weights, save_weights
 from scalesearch.nets.build import build_net
+from scalesearch.report.stalls import PulseWatch
+from scalesearch.studies import train as train_study
+from scalesearch.train import long_run
 from scalesearch.train.checkpoint import read_checkpoint
 
 Run = Callable[..., tuple[int, str, str]]
@@ -170,6 +173,27 @@ def test_resume_refuses_what_changes_the_result(run: Run) -> None:
     code, _, err = run("resume", "runs/train/r", "recipe.learning_rate=1")
     assert code == 2
     assert "settings that change no result" in err
+
+
+def test_the_watch_for_stalls_hears_every_step_and_epoch(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[object] = []
+
+    class Recorder(PulseWatch):
+        def start(self) -> None:
+            heard.append("start")
+
+        def beat(self, *, round_ended: bool = False) -> None:
+            heard.append(round_ended)
+
+        def close(self) -> None:
+            heard.append("close")
+
+    monkeypatch.setattr(train_study, "PulseWatch", Recorder)
+    monkeypatch.setattr(long_run, "_STEP_SECONDS", 0.0)
+    assert run("train", "net.json", *DATA, "--epochs", "2", "--name", "r")[0] == 0
+    assert (heard[0], heard[-1]) == ("start", "close")
+    assert heard.count(True) == 2
+    assert heard.count(False) > 2
 
 
 @pytest.mark.fault(14, engine="serial", repeat=2)

@@ -52,7 +52,8 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 # every parser on 100,000 spoilt inputs, about an hour (half of it Hydra composing overrides)
 fuzz: $(VENV)/.installed
-	FUZZ_INPUTS=100000 $(BIN)/python -m pytest tests/fuzz
+	@mkdir -p $(BUILD)
+	FUZZ_INPUTS=100000 FUZZ_REPORT=$(BUILD)/fuzz.jsonl $(BIN)/python -m pytest tests/fuzz
 
 # known weaknesses of the pinned versions; asks a service on the network, and says so where there is none
 audit: $(BUILD)/audit/.installed

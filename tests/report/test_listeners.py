@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,17 @@ class Busy(SerialEngine):
 
     def running(self) -> Sequence[Running]:
         return self.now
+
+
+def test_secrets_reach_no_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_TOKEN", "tok-0123456789")
+    (tmp_path / "ledger.db").touch()
+    with suppress(RuntimeError), LineScreen().listen(EventLog(tmp_path, "ledger.db")) as screen:
+        screen.say("trying tok-0123456789")
+        raise RuntimeError("x" * 1995 + "tok-0123456789 was refused")
+    text = (tmp_path / "events.jsonl").read_text()
+    assert text.count("\n") == 2
+    assert "tok-0" not in text
 
 
 def test_a_stall_is_told_once_and_again_when_its_time_has_doubled() -> None:

@@ -4,9 +4,8 @@
 
 Hardware: 2 cores, no GPU. Runtime: about 25 minutes (9 jobs of 15 trainings; not measured, estimated from trainings of
 20 s on two slots).
-Expected: points of accuracy per doubling like those that `scalesearch axes` measured with four seeds around a searched
-network (README): resolution +1.2 (+0.7 to +1.6), width +0.6 (+0.1 to +1.0), depth -0.1 (-1.5 to +1.3), all three fits
-refused.
+Expected: points of accuracy per doubling like those that `scalesearch axes` measured with five seeds (docs/axes.md):
+resolution +2.4 (+0.6 to +4.2), depth +0.2 (-0.2 to +0.6), width +0.2 (-0.1 to +0.6), all three fits refused.
 Repeating the command continues every run from its ledger instead of starting again.
 """
 

@@ -104,8 +104,8 @@ def fit_saturation(
 
     Returns:
         A fit. `identified` is False, with a sentence in `why`, for fewer than MIN_COSTS costs, an accuracy that does
-        not change with cost by more than the noise, or an exponent that could be nearly anything; what could be
-        estimated is still there.
+        not change with cost by more than the noise, points that lie along no such curve, or an exponent that could be
+        nearly anything; what could be estimated is still there.
 
     Raises:
         DataError: a column is missing, no row is usable, or trials of several data sets or recipes are mixed.
@@ -173,6 +173,8 @@ def _unidentified(means: CurveMeans, abc: list[Estimate], between: float, noise:
     constant = float((means.weight * (means.y - np.average(means.y, weights=means.weight)) ** 2).sum())
     sd, c = noise.sd or 0.0, abc[2]
     if abc[1].value <= 0 or (sd > 0 and fdtrc(2, noise.df, (constant - between) / 2 / sd**2) > 1 - confidence):
+        if noise.misfit and abc[1].value > 0:
+            return "no curve: none that saturates passes the points as closely as the noise between trainings asks"
         return "no curve: the accuracy does not grow with cost by more than the noise between trainings"
     low, high = c.low or C_RANGE[0], c.high or C_RANGE[1]
     if high >= C_RANGE[1] * 0.99 or low <= C_RANGE[0] * 1.01 or high > _WIDEST * low:

@@ -149,6 +149,21 @@ def test_a_curve_of_another_shape_is_said_to_be_one() -> None:
     assert any("does not describe" in note for note in fit.notes)
 
 
+def test_growth_along_no_such_curve_is_not_called_noise() -> None:
+    """One jump down and one up again between long flat parts, as `scalesearch axes` measured for resolution."""
+    rng = np.random.default_rng(3)
+    errors = np.array([0.213, 0.180, 0.176, 0.171, 0.157])
+    rows = [
+        (cost, seed, 1 - error + 0.004 * rng.standard_normal())
+        for cost, error in zip([192.0, 274.0, 386.0, 576.0, 772.0], errors, strict=True)
+        for seed in range(5)
+    ]
+    fit = fit_saturation(pd.DataFrame(rows, columns=["cost", "seed", "accuracy"]))
+    assert not fit.identified
+    assert "none that saturates passes the points" in fit.why
+    assert "does not grow" not in fit.why
+
+
 def test_nothing_usable_and_mixed_data_are_errors() -> None:
     with pytest.raises(DataError, match="no accuracy"):
         fit_saturation(pd.DataFrame({"cost": [1.0]}))

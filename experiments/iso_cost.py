@@ -4,8 +4,8 @@
 
 Hardware: 2 cores, no GPU. Runtime: about 20 minutes (2 jobs of 42 trainings; not measured, estimated from trainings of
 20 s on two slots).
-Expected: little. `scalesearch axes` with five seeds told 3 of 14 comparisons apart: compound 3.1 points before resolution at
-half the cost, 1.3 before depth at 1.45 times, and 2.1 behind resolution at twice the cost (docs/axes.md).
+Expected: little. `scalesearch axes` with five seeds told 3 of 14 comparisons apart: compound 3.1 points before
+resolution at half the cost, 1.3 before depth at 1.45 times, and 2.1 behind resolution at twice the cost (docs/axes.md).
 Repeating the command continues every run from its ledger instead of starting again.
 """
 

@@ -1,24 +1,17 @@
-"""The study of axes: which networks, what the fits say, and the whole path for real and tiny."""
+"""A study of axes: how much is trained, its outcome, and the whole path for real and tiny."""
 
 import json
 import sys
-import types
-from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
+from axes_made import INFO, settings
 
 import scalesearch as ss
-from scalesearch.arch.cost import cost_of
-from scalesearch.arch.proxy import ProxySettings
 from scalesearch.cli import main
-from scalesearch.config import axes_settings, compose
-from scalesearch.data.prepare import SourceInfo
 from scalesearch.data.prepared import PreparedData
 from scalesearch.engine.interrupts import Interrupts
 from scalesearch.engine.ray_session import RaySession
@@ -27,240 +20,18 @@ from scalesearch.errors import BudgetError, InputError
 from scalesearch.report.axes_words import axes_words
 from scalesearch.report.screen import LineScreen
 from scalesearch.store.ledger import Ledger
-from scalesearch.studies.axes_comparisons import compare_curves
-from scalesearch.studies.axes_fits import CurveFit, fit_lines, fits_frame, joint_law_of, trend_of
 from scalesearch.studies.axes_outcome import AxesOutcome
-from scalesearch.studies.axes_plan import AxesPlan, plan_axes, sizes_of
-from scalesearch.studies.axes_proxies import AxesProxies, candidate_rows, plan_proxies
+from scalesearch.studies.axes_plan import plan_axes
+from scalesearch.studies.axes_proxies import plan_proxies
 from scalesearch.studies.axes_rounds import AxesRecords, AxesRounds
-from scalesearch.studies.axes_settings import AxesSettings
 from scalesearch.studies.axes_work import AxesWork
 from scalesearch.trial import TrialRecord, TrialRequest, promised_record
 
-INFO = SourceInfo("synthetic", tuple(map(str, range(10))), 50_000, 5_000, False, 64, 3)
 TIMING = ["train_seconds", "seconds", "started_at", "finished_at", "worker", "attempt"]
 TINY = [
     *("debug=tiny", "data=synthetic", "data.size=300", "data.side=20", "proxy.data_fraction=0.3", "engine=serial"),
     *("curves.ratios=[0.71,1.0,1.45,2.0]", "curves.rules=[width_only,efficientnet]", "curves.compare_rules=[fast]"),
 ]
-
-
-def settings(*overrides: str) -> AxesSettings:
-    return axes_settings(compose("axes", overrides))
-
-
-def planned(*overrides: str) -> tuple[AxesPlan, AxesProxies]:
-    chosen = settings(*overrides)
-    return plan_proxies(plan_axes(chosen), chosen, INFO)
-
-
-# ---- which networks
-
-
-def test_the_papers_figure_3_costs_what_it_costs() -> None:
-    """MACs of its points in G, counted with the released rounding (facts of the project, section 6)."""
-    golden = {
-        "width": [0.386, 0.744, 1.176, 2.391, 5.060, 8.712],
-        "depth": [0.386, 0.782, 1.179, 1.575, 2.368, 3.161],
-        "resolution": [0.386, 0.718, 0.893, 1.129, 1.458, 1.923, 2.447],
-    }
-    plan = plan_axes(settings("curves=paper"))
-    found = {
-        curve: [round(cost_of(point.spec).macs / 1e9, 3) for point in plan.kept(curve) if point.spec]
-        for curve in golden
-    }
-    assert found == golden
-    assert plan.lines == tuple(golden)
-    assert len(plan.networks) == 17  # the baseline is one network
-
-
-def test_figure_4_is_four_width_sweeps() -> None:
-    plan = plan_axes(settings("curves=figure4"))
-    assert {curve: len(plan.kept(curve)) for curve in plan.lines} == dict.fromkeys(
-        ("d1 r1", "d1 r1.3", "d2 r1", "d2 r1.3"), 5
-    )
-    last = plan.kept("d2 r1.3")[-1].spec
-    assert last is not None
-    assert (last.depths, last.resolution) == ((2, 4, 4, 6, 6, 8, 2), 291)
-
-
-def test_default_curves_cost_the_same_at_every_ratio() -> None:
-    plan, proxies = planned()
-    assert plan.lines == ("width", "depth", "resolution", "compound")
-    for point in plan.points:
-        assert point.kept
-        assert point.spec is not None
-        assert plan.ratio(point.spec) == pytest.approx(point.asked, rel=0.03)
-    assert {point.curve for point in plan.points if point.asked == 2.0} == {*plan.lines, "fast", "uniform"}
-    assert {point.curve for point in plan.points if point.asked == 0.5} == set(plan.lines)
-    assert len(proxies.trained) == len(plan.networks) == 4 * 4 + 1 + 2
-    wide = next(point.spec for point in plan.kept("width") if point.asked == 2.0)
-    assert wide is not None
-    sizes = sizes_of(wide, plan.baseline)
-    assert (sizes.depth, sizes.resolution) == (1.0, 1.0)
-    assert sizes.width == pytest.approx(2**0.5, rel=0.05)
-
-
-def test_the_imagenette_preset_shows_32_to_128_pixels() -> None:
-    _, proxies = planned("curves=imagenette", "data.path=x.npz")
-    assert {32, 128} <= {proxy.resolution for proxy in proxies.of.values()}
-    assert proxies.largest_side == 128
-
-
-def test_points_that_cannot_be_trained_are_listed_with_the_reason() -> None:
-    plan, proxies = planned("curves.ratios=[0.25,0.5,1,2]")
-    left = {point.curve: point.reason for point in plan.points if not point.kept}
-    assert "costs 0.449 times the baseline" in left["depth"]
-    assert "total stride" in left["resolution"]
-    rows = candidate_rows(plan, proxies)
-    assert sorted(row["curves"] for row in rows if row["kept"] == "false") == ["depth", "resolution"]
-    assert any("depth at 0.25x is not trained" in warning for warning in proxies.warnings)
-    assert any("the curve depth has 3 points" in warning for warning in proxies.warnings)
-
-
-def test_networks_that_share_a_proxy_are_trained_once() -> None:
-    chosen = replace(settings(), proxy=ProxySettings(width=0.01, width_divisor=64))
-    plan, proxies = plan_proxies(plan_axes(chosen), chosen, INFO)
-    assert len(proxies.trained) < len(plan.networks)
-    assert any("share a proxy" in warning for warning in proxies.warnings)
-    assert any(row["shares_proxy_with"] for row in candidate_rows(plan, proxies))
-
-
-def test_a_baseline_is_taken_as_it_is_or_brought_to_a_target() -> None:
-    assert plan_axes(settings("baseline=mobilenet_v2")).baseline == ss.load_spec("mobilenet_v2")
-    rescaled = plan_axes(axes_settings(compose("axes", flags={"target_flops": "100M"})))
-    assert cost_of(rescaled.baseline).macs == pytest.approx(100e6, rel=0.03)
-    assert "rescaled from 386M" in rescaled.sentence()
-
-
-def test_the_check_takes_networks_of_all_costs_and_curves() -> None:
-    plan, proxies = planned("check.epochs=5", "check.points=9")
-    work = AxesWork(settings("check.epochs=5", "check.points=9"), plan, proxies, None)  # type: ignore[arg-type]
-    names = [plan.networks[name].name for name, _ in work.check_units()]
-    assert len(names) == len(set(names)) == 9
-    ends = [f"efficientnet_b0_{axis}_{ratio}x" for axis in ("width", "depth", "resolution") for ratio in ("0.5", "2")]
-    assert {"efficientnet_b0", *ends} <= set(names)
-
-
-# ---- what the tables say
-
-
-def observed(
-    curves: dict[str, tuple[float, float, float]],
-    *,
-    ratios: Sequence[float] = (0.5, 0.71, 1, 1.45, 2, 3, 4),
-    seeds: int = 3,
-) -> pd.DataFrame:
-    """Observations of known laws error = a + b (macs / first)^-c per curve, with paired seeds and little noise."""
-    rng, rows = np.random.default_rng(0), []
-    effect = rng.normal(0, 0.004, seeds)
-    effect -= effect.mean()  # intervals hold given the seeds used
-    for curve, (a, b, c) in curves.items():
-        for ratio in ratios:
-            for seed in range(seeds):
-                error = a + b * (ratio / ratios[0]) ** -c + effect[seed] + rng.normal(0, 0.0005)
-                sizes = {axis: ratio if axis == curve else 1.0 for axis in ("width", "depth", "resolution")}
-                rows.append(
-                    {"curve": curve, "budget": ratio, "network": f"{curve}{ratio}", "macs": ratio * 4e8, **sizes}
-                    | {"proxy_macs": ratio * 1e6, "seed": seed, "accuracy": 1 - error, "data": "d", "recipe": "r"}
-                )
-    return pd.DataFrame(rows)
-
-
-def fitted(rows: pd.DataFrame, *lines: str) -> list[CurveFit]:
-    return fit_lines(rows, lines, points_per_doubling=1.0, confidence=0.95)
-
-
-def test_fits_and_knees_come_out_of_the_observations() -> None:
-    line = fitted(observed({"width": (0.2, 0.2, 1.0)}), "width")[0]
-    assert line.identified
-    row = fits_frame([line]).iloc[0]
-    for name, truth in (("a", 0.2), ("b", 0.2), ("c", 1.0)):
-        assert row[name] == pytest.approx(truth, abs=0.1)
-        assert row[f"{name}_low"] < truth < row[f"{name}_high"]
-    # 20 * x^-1 * (1 - 1/2) = 1 point at x = 10, which lies beyond the last measured doubling
-    assert row["knee_state"] == "not reached"
-    gains = line.gains([2e8, 4e8])
-    assert gains["gain"].to_numpy() == pytest.approx([10, 5], rel=0.1)
-    assert len(line.band()) > 20
-    flat = fitted(observed({"width": (0.2, 0.05, 1.5)}), "width")[0]
-    assert flat.knee is not None
-    assert flat.knee.state == "reached"
-    # 5 x^-1.5 (1 - 2^-1.5) = 1 at x = 2.19
-    assert flat.knee.cost == pytest.approx(2e8 * 2.19, rel=0.1)
-
-
-def test_the_average_gain_is_a_plain_slope() -> None:
-    rows = observed({"width": (0.2, 0.0, 1.0)})
-    rows["accuracy"] += 0.03 * np.log2(rows["macs"])
-    trend = trend_of(rows, 0.95)
-    assert trend is not None
-    assert trend.value == pytest.approx(3.0, abs=0.1)
-    assert trend.low is not None
-    assert trend.low < 3.0 < (trend.high or 0)
-    assert trend_of(rows[rows["budget"] == 1], 0.95) is None
-
-
-@pytest.mark.parametrize(
-    ("rows", "why"),
-    [
-        (observed({"width": (0.2, 0.2, 1.0)}, ratios=(0.5, 1, 2)), "3 different costs"),
-        (observed({"width": (0.2, 0.0, 1.0)}), "does not grow with cost"),
-        (observed({"width": (0.2, 0.2, 1.0)}).assign(accuracy=0.1), "the same at every cost"),
-        (observed({"width": (0.2, 0.2, 1.0)}).assign(accuracy=np.nan), "no training of this curve succeeded"),
-    ],
-    ids=["few points", "flat", "constant", "all failed"],
-)
-def test_what_the_data_cannot_carry_is_refused(rows: pd.DataFrame, why: str) -> None:
-    line = fitted(rows, "width")[0]
-    assert not line.identified
-    assert why in line.why
-    assert line.band() == []
-    assert line.row()["knee_state"] == "not known"
-    assert line.row()["knee"] is None
-
-
-def test_mixed_recipes_are_never_fitted() -> None:
-    rows = observed({"width": (0.2, 0.2, 1.0)})
-    rows.loc[0, "recipe"] = "another"
-    line = fitted(rows, "width")[0]
-    assert line.fit is None
-    assert "one recipe" in line.why
-
-
-def test_compound_is_compared_with_every_curve_at_every_ratio() -> None:
-    rows = observed({"compound": (0.2, 0.2, 1.0), "width": (0.22, 0.2, 1.0), "depth": (0.2, 0.2, 1.0)}, ratios=(1, 2))
-    rows.loc[rows["budget"] == 1, "network"] = "baseline"
-    rows.loc[(rows["curve"] == "depth") & (rows["budget"] == 2), "network"] = "compound2"
-    found = compare_curves(rows, 0.95)
-    table = found.frame.set_index("curve")
-    assert list(found.frame["ratio"]) == [2, 2]  # at ratio 1 there is only the baseline
-    assert table.loc["width", "points"] == pytest.approx(2.0, abs=0.2)
-    assert table.loc["width", "low"] < 2.0 < table.loc["width", "high"]
-    assert (table.loc["width", "verdict"], table.loc["depth", "verdict"]) == ("better", "same network")
-    assert np.isnan(table.loc["depth", "points"])
-    assert found.sentence.startswith("at equal cost compound scaling is better than width at 2x (+")
-    assert found.sentence.endswith(" points), and is the same network in 1 of 2")
-    assert compare_curves(rows[rows["curve"] != "compound"], 0.95).frame.empty
-
-
-def test_unequal_cost_is_said() -> None:
-    rows = observed({"compound": (0.2, 0.2, 1.0), "width": (0.2, 0.2, 1.0)}, ratios=(2,))
-    rows.loc[rows["curve"] == "width", ["macs", "proxy_macs"]] *= 1.3
-    warnings = " ".join(compare_curves(rows, 0.95).warnings)
-    assert "not at equal cost" in warnings
-    assert "width at 2x (0.77)" in warnings
-
-
-def test_the_joint_law_is_there_where_all_axes_vary() -> None:
-    law = {"width": (0.0, 0.3, 0.5), "depth": (0.0, 0.3, 0.2), "resolution": (0.0, 0.3, 0.3)}
-    found = joint_law_of(observed(law), 0.95)
-    assert found["identified"]
-    assert found["terms"]["width"]["value"] == pytest.approx(-0.5, abs=0.1)
-    assert not joint_law_of(observed({"compound": (0.0, 0.3, 0.5)}), 0.95)["identified"]
-
-
-# ---- how much is trained
 
 
 def rounds_within(minutes: float | None, folder: Path, ledger: Ledger, *more: str) -> AxesRecords:
@@ -338,19 +109,6 @@ def test_the_outcome_says_what_a_known_law_says(tmp_path: Path) -> None:
 
 
 # ---- the whole path
-
-
-@pytest.fixture(autouse=True, scope="module")
-def drawings() -> None:
-    """Stand-ins for the drawings where they are not there."""
-    if find_spec("scalesearch.report.axes_figures") is None:
-        stub = types.ModuleType("scalesearch.report.axes_figures")
-        stub.axes_figures = lambda curves, fits, comparisons, summary: {"curves": (curves, Figure())}  # type: ignore[attr-defined]
-        sys.modules[stub.__name__] = stub
-    if find_spec("scalesearch.report.axes_page") is None:
-        stub = types.ModuleType("scalesearch.report.axes_page")
-        stub.axes_page = lambda summary, curves, comparisons, pictures, config_yaml: "<html>"  # type: ignore[attr-defined]
-        sys.modules[stub.__name__] = stub
 
 
 def cli(*arguments: str, code: int = 0) -> None:

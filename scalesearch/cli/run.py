@@ -50,16 +50,7 @@ def run(
     from scalesearch.config.pipeline import pipeline_of, steps_of
 
     choices, flags = data_choice(data)
-    shared = [text for text in overrides or [] if text.split("=")[0].startswith(_GROUPS)]
-    tiny = "debug=tiny" in (overrides or [])
-    of_step = {
-        verb: [text[len(verb) + 1 :] for text in overrides or [] if text.startswith(f"{verb}.")] for verb in _STEPS
-    }
-    own = [
-        text
-        for text in overrides or []
-        if text not in shared and text != "debug=tiny" and not text.startswith(tuple(f"{verb}." for verb in _STEPS))
-    ]
+    own, shared, of_step, tiny = _sorted_out(overrides or [])
     given = {"target_flops": target_flops, "baseline": baseline, "budget_minutes": budget_minutes}
     given["runs_dir"] = runs_dir
     values = compose("run", own, flags={key: value for key, value in given.items() if value is not None})
@@ -76,24 +67,39 @@ def run(
         + ", ".join(f"{step.verb} {planned[step.verb]:g} min" if planned else step.verb for step in steps)
         + f", scale --phi {config.phi}, emit {','.join(config.formats)}, report"
     )
-    parts, base = {}, config.baseline
+    parts, base = dict[str, Any](), config.baseline
     for step in steps:
-        base_flags = {} if base is None or step.verb == "search" else {"baseline": base}
+        from_base = {} if base is None or step.verb == "search" else {"baseline": base}
         minutes = pace.give(step.verb) if planned else None
-        composed = step.values(config, choices, {**flags, **base_flags}, minutes=minutes)
+        composed = step.values(config, choices, {**flags, **from_base}, minutes=minutes)
         tell(f"== {step.verb}" + (f", {minutes:g} min of training" if minutes else ""))
-        started = time.monotonic()
-        try:
-            parts[step.verb] = study_summary(step.verb, composed, run_folder(config.runs_dir, step.verb, name))
-        except typer.Exit:  # interrupted; what is refused leaves nothing behind
-            pace.took(step.verb, time.monotonic() - started)
-            tell(f"then repeat `scalesearch run` as it was, with --name {name}, for the steps that follow")
-            raise
-        pace.took(step.verb, time.monotonic() - started)
+        parts[step.verb] = _timed(step.verb, composed, config.runs_dir, name, pace)
         if step.verb == "search":
             base = str((Path(config.runs_dir) / "search" / name / "best.json").absolute())
     summary = _deliver(config, name, parts, pace)
     typer.echo(json.dumps(summary, indent=2) if as_json else _words(summary))
+
+
+def _sorted_out(overrides: list[str]) -> tuple[list[str], list[str], dict[str, list[str]], bool]:
+    """Overrides of `run` itself, of every step, of single steps by verb; and whether all of it shall be tiny."""
+    shared = [text for text in overrides if text.split("=")[0].startswith(_GROUPS)]
+    of_step = {verb: [text[len(verb) + 1 :] for text in overrides if text.startswith(f"{verb}.")] for verb in _STEPS}
+    single = tuple(f"{verb}." for verb in _STEPS)
+    own = [text for text in overrides if not (text in shared or text == "debug=tiny" or text.startswith(single))]
+    return own, shared, of_step, "debug=tiny" in overrides
+
+
+def _timed(verb: str, values: dict[str, Any], runs_dir: str, name: str, pace: Pace) -> dict[str, Any]:
+    """The summary of a step, whose time the pace hears of."""
+    started = time.monotonic()
+    try:
+        summary = study_summary(verb, values, run_folder(runs_dir, verb, name))
+    except typer.Exit:  # interrupted; what is refused leaves nothing behind
+        pace.took(verb, time.monotonic() - started)
+        tell(f"then repeat `scalesearch run` as it was, with --name {name}, for the steps that follow")
+        raise
+    pace.took(verb, time.monotonic() - started)
+    return summary
 
 
 def _pace(config: PipelineConfig, name: str, steps: list[Step]) -> Pace:

@@ -14,6 +14,7 @@ import pickle
 import sqlite3
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -217,24 +218,43 @@ def test_npz(quick_disk: Path) -> None:
         label=[0, 1], split=[0, 1], classes=np.array(["a", "b"]),
     )  # fmt: skip
     good = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+
+    def make(random: Random) -> bytes:
+        if random.random() < 0.3:
+            return spoilt_bytes(random, good)
+        one, packed = random.choice(list(members)), io.BytesIO()  # with checksums that fit, so that numpy reads it
+        with zipfile.ZipFile(packed, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, spoilt_bytes(random, content) if name == one else content)
+        return packed.getvalue()
 
     def parse(content: bytes) -> object:
         path.write_bytes(content)
         pictures = open_npz_jpeg(DataSettings("npz_jpeg", path=str(path)))
         return pictures.read(0, 4, 3) if len(pictures.index.labels) else None
 
-    fuzz("npz", lambda random: spoilt_bytes(random, good), parse)
+    fuzz("npz", make, parse)
 
 
 def test_idx() -> None:
     import gzip
 
-    good = gzip.compress(b"\x00\x00\x08\x01\x00\x00\x00\x02\x01\x02")
-    fuzz(
-        "idx",
-        lambda random: spoilt_bytes(random, good),
-        lambda data: fashion_mnist._content(data, fashion_mnist.LABELS),
-    )
+    labels = b"\x00\x00\x08\x01\x00\x00\x00\x02\x01\x02"
+    pictures = b"\x00\x00\x08\x03\x00\x00\x00\x02\x00\x00\x00\x02\x00\x00\x00\x02" + bytes(8)
+
+    def make(random: Random) -> bytes:
+        good = random.choice((labels, pictures))
+        if random.random() < 0.3:
+            return spoilt_bytes(random, gzip.compress(good))
+        return gzip.compress(spoilt_bytes(random, good))  # with a checksum that fits
+
+    def parse(data: bytes) -> object:
+        form = fashion_mnist.LABELS if len(data) % 2 else fashion_mnist.IMAGES
+        return fashion_mnist._content(data, form)
+
+    fuzz("idx", make, parse)
 
 
 def test_cifar_pickles() -> None:

@@ -11,8 +11,8 @@ Pictures become RGB, unless every one of them is stored as grey.
 
 from __future__ import annotations
 
+import warnings
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +58,21 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         raise DataError("data.path must be an .npz file", value=str(path), way_out="set data.path=FILE.npz")
     try:
         _refuse_bomb(path)
-        with np.load(path, allow_pickle=False) as file:
+        with warnings.catch_warnings(action="ignore"), np.load(path, allow_pickle=False) as file:
             missing = [key for key in _KEYS if key not in file.files]
             if missing:
                 raise _malformed(f"{path.name} must hold the arrays {', '.join(_KEYS)}", f"no {missing[0]}")
-            return {key: file[key] for key in _KEYS}
-    # numpy allocates what an array's header says before it reads, and zipfile refuses what it does not know
-    except (OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            arrays = {key: file[key] for key in _KEYS}
+    except DataError:
+        raise
+    # numpy reads a header as Python's own literals and allocates what it says, and zipfile and zlib have their errors:
+    # SyntaxError, TokenError and OverflowError are among what spoilt files made them raise
+    except Exception as error:
         raise _malformed(f"{path.name} must be readable as plain arrays", str(error)) from error
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # numpy hands out the bytes of what is no array
+            raise _malformed(f"{key} in {path.name} must be an array", "other bytes")
+    return arrays
 
 
 def _refuse_bomb(path: Path) -> None:
@@ -101,7 +108,12 @@ def _check(n_bytes: int, offset: NDArray[np.int64], label: NDArray[np.int64], sp
 def _class_names(classes: NDArray[Any]) -> tuple[str, ...]:
     if classes.dtype.kind != "U" or classes.ndim != 1:
         raise _malformed("classes must be one row of text", f"{classes.dtype} {list(classes.shape)}")
-    return tuple(str(name) for name in classes)
+    try:
+        names = tuple(str(name) for name in classes)
+        "".join(names).encode()
+    except (SystemError, ValueError) as error:  # numbers that are no characters, and halves of pairs
+        raise _malformed("classes must be text", str(error)) from error
+    return names
 
 
 def _slice(jpeg: NDArray[np.uint8], offset: NDArray[np.int64], item: int) -> bytes:

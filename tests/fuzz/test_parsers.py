@@ -233,6 +233,7 @@ def test_npz(quick_disk: Path) -> None:
     def parse(content: bytes) -> object:
         path.write_bytes(content)
         pictures = open_npz_jpeg(DataSettings("npz_jpeg", path=str(path)))
+        "".join(pictures.index.class_names).encode()
         return pictures.read(0, 4, 3) if len(pictures.index.labels) else None
 
     fuzz("npz", make, parse)

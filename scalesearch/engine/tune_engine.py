@@ -50,6 +50,8 @@ _SETTINGS_OF_TUNE: Final = {
     "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
     # trials run where the driver runs, as under every engine
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # tensorboardX's writer dies of a wall clock that jumps, and Tune then waits for it for ever
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from ray import tune
+from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 from ray.tune.search import ConcurrencyLimiter
 
 from scalesearch.engine.base import TrialFn
@@ -127,7 +128,7 @@ class TuneExperiment:
                 failure_config=tune.FailureConfig(max_failures=self._attempts - 1),
                 # a trial is not resumed in its middle, so that it stays a pure function of its request
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                callbacks=[Reporter(self._wire)],
+                callbacks=[Reporter(self._wire), CSVLoggerCallback(), JsonLoggerCallback()],
                 stop=Ends(self._wire),
                 verbose=0,
                 log_to_file=False,

@@ -128,12 +128,17 @@ class TuneExperiment:
                 failure_config=tune.FailureConfig(max_failures=self._attempts - 1),
                 # a trial is not resumed in its middle, so that it stays a pure function of its request
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                callbacks=[Reporter(self._wire), CSVLoggerCallback(), JsonLoggerCallback()],
+                callbacks=[Reporter(self._wire), *_logs()],
                 stop=Ends(self._wire),
                 verbose=0,
                 log_to_file=False,
             ),
         )
+
+
+def _logs() -> list[tune.Callback]:
+    """What Tune writes of every trial; its TensorBoard writer is left out, see the engine's settings of Tune."""
+    return [CSVLoggerCallback(), JsonLoggerCallback()]  # type: ignore[no-untyped-call]
 
 
 def _name_of(trial: Any) -> str:

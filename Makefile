@@ -20,7 +20,7 @@ test: $(VENV)/.installed
 test-all: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "slow or not slow"
 
-# every fault of docs/reliability.md, for real and several times each; writes docs/faults.json (half an hour on 2 cores)
+# every fault of docs/reliability.md, for real and several times each; writes docs/faults.json (35 minutes on 2 cores)
 faults: $(VENV)/.installed
 	$(BIN)/python tests/faults/count_faults.py
 

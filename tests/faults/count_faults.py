@@ -1,6 +1,6 @@
 """Runs every test marked `fault`, counts, and writes docs/faults.json and the table of docs/reliability.md.
 
-python tests/faults/count_faults.py            # all of it, half an hour on 2 cores
+python tests/faults/count_faults.py            # all of it, 35 minutes on 2 cores
 python tests/faults/count_faults.py --table    # only the table, from docs/faults.json
 """
 

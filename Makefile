@@ -50,7 +50,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-# every parser on 100,000 spoilt inputs, about an hour (half of it Hydra composing overrides)
+# every parser on 100,000 spoilt inputs, about 40 minutes (half of them Hydra composing overrides)
 fuzz: $(VENV)/.installed
 	@mkdir -p $(BUILD)
 	FUZZ_INPUTS=100000 FUZZ_REPORT=$(BUILD)/fuzz.jsonl $(BIN)/python -m pytest tests/fuzz

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from axes_made import INFO, settings
+from axes_planned import INFO, settings
 
 import scalesearch as ss
 from scalesearch.cli import main

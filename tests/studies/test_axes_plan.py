@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from axes_made import INFO, planned, settings
+from axes_planned import INFO, planned, settings
 
 import scalesearch as ss
 from scalesearch.arch.cost import cost_of

@@ -20,6 +20,7 @@ from scalesearch.engine.execute import execute
 from scalesearch.engine.interrupts import Interrupts
 from scalesearch.engine.ray_engine import RayEngine
 from scalesearch.engine.settings import EngineSettings
+from scalesearch.engine.tune_engine import TuneEngine
 from scalesearch.errors import ScaleSearchError
 from scalesearch.store.ledger import Ledger
 from scalesearch.trial import TrialRecord
@@ -33,8 +34,16 @@ class Study:
         engine: made by `run`.
     """
 
-    def __init__(self, folder: Path, address: str, *, seconds: float, trials: int):
-        self.folder, self.trials = folder, trials
+    def __init__(
+        self,
+        folder: Path,
+        address: str,
+        *,
+        seconds: float,
+        trials: int,
+        engine_class: type[RayEngine] | type[TuneEngine] = RayEngine,
+    ):
+        self.folder, self.trials, self._engine_class = folder, trials, engine_class
         for name in ("runs", "data"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         data = replace(stubs.DATA, folder=str(folder / "data"))
@@ -43,7 +52,7 @@ class Study:
         self.trial_fn = functools.partial(stubs.slow, seconds, str(folder / "runs"))
         self.records: list[TrialRecord] = []
         self.times: list[float] = []
-        self.engine: RayEngine | None = None
+        self.engine: RayEngine | TuneEngine | None = None
         self.began = 0.0
 
     def run(self, on_record: Callable[["Study"], None] = lambda study: None) -> float:
@@ -58,7 +67,7 @@ class Study:
             on_record(self)
 
         with (
-            RayEngine(self.settings, trial_fn=self.trial_fn) as self.engine,
+            self._engine_class(self.settings, trial_fn=self.trial_fn) as self.engine,
             Ledger.create_or_open(self.folder / "ledger.db") as ledger,
             Interrupts() as stop,
         ):

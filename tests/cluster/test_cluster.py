@@ -14,6 +14,7 @@ from small_cluster import SmallCluster
 
 from scalesearch.engine import ray_engine
 from scalesearch.engine.resources import Allotment, Node, places
+from scalesearch.engine.tune_engine import TuneEngine
 from scalesearch.errors import EngineError
 
 needs_networks = pytest.mark.skipif(not can_make_networks(), reason="needs root, iproute2 and network namespaces")
@@ -83,6 +84,24 @@ def test_a_node_dies_its_trial_goes_on_elsewhere_and_a_node_that_joins_is_used(t
         study.run()
         assert len(study.committed()) == study.trials
         assert max(study.times_run()[seed] for seed in told) == 1, "committed work is not repeated"
+
+
+@pytest.mark.slow
+def test_with_tune_a_node_dies_and_its_trial_is_tried_again_elsewhere(tmp_path: Path) -> None:
+    with SmallCluster(3) as cluster:
+        study = Study(tmp_path, cluster.address, seconds=0.5, trials=60, engine_class=TuneEngine)
+
+        def on_record(study: Study) -> None:
+            if len(study.records) == 10:
+                cluster.kill(cluster.nodes[0])
+
+        study.run(on_record)
+        records = study.committed()
+        assert Counter(record.seed for record in records) == Counter(range(study.trials))
+        assert {record.status for record in records} == {"done"}
+        assert max(record.attempt for record in records) <= 2
+        late = {record.worker for record in study.records[-20:]}
+        assert len(late) == 2, "the two nodes that are left work on"
 
 
 @pytest.mark.slow

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from scalesearch.errors import ConfigError
 
-__all__ = ["BLOT", "redacted", "refuse_credentials"]
+__all__ = ["BLOT", "redacted", "redactor", "refuse_credentials"]
 
 BLOT: Final = "***"
 _SECRET_NAME: Final = re.compile(r"(secret|token|passw|credential|signature|api_?key|access_?key|auth)", re.IGNORECASE)
@@ -40,12 +40,22 @@ def refuse_credentials(values: Mapping[str, Any], path: str = "") -> None:
 
 def redacted(text: str) -> str:
     """`text` with passwords in addresses, secret query parameters and secrets of the environment blotted out."""
-    if "://" in text:
-        text = _USER_INFO.sub(f"{BLOT}@", text)
-        text = _QUERY.sub(lambda found: f"{found[1]}={BLOT if _SECRET_NAME.search(found[1]) else found[2]}", text)
-    for value in _secrets_of_environment():
-        text = text.replace(value, BLOT)
-    return text
+    return redactor()(text)
+
+
+def redactor() -> Callable[[str], str]:
+    """`redacted` for several texts, with one look at the environment."""
+    secrets = _secrets_of_environment()
+
+    def redact(text: str) -> str:
+        if "://" in text:
+            text = _USER_INFO.sub(f"{BLOT}@", text)
+            text = _QUERY.sub(lambda found: f"{found[1]}={BLOT if _SECRET_NAME.search(found[1]) else found[2]}", text)
+        for value in secrets:
+            text = text.replace(value, BLOT)
+        return text
+
+    return redact
 
 
 def _carries_credentials(address: str) -> bool:

@@ -20,11 +20,11 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, final
 
-from scalesearch.remote.secrets import redacted
+from scalesearch.remote.secrets import redactor
 
 __all__ = ["EVENTS_FILE", "EventLog", "JsonLines", "Listener", "as_json_line"]
 
@@ -103,13 +103,14 @@ class EventLog(Listener):
 
 def as_json_line(event: Mapping[str, Any]) -> str:
     """An event as one line of ASCII; long texts are cut, secrets blotted out, NaN is null."""
-    values = {key: _plain(value) for key, value in event.items()}
+    redact = redactor()
+    values = {key: _plain(value, redact) for key, value in event.items()}
     return json.dumps(values, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, redact: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        value = redacted(value)  # before it is cut, so that no half of a secret is left
+        value = redact(value)  # before it is cut, so that no half of a secret is left
         return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 3]}..."
     if isinstance(value, float):
         return value if value - value == 0 else None

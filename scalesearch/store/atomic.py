@@ -6,7 +6,7 @@ import os
 import uuid
 from pathlib import Path
 
-__all__ = ["fsync_folder", "write_atomic"]
+__all__ = ["fsync_folder", "name_new", "write_atomic"]
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -25,6 +25,21 @@ def write_atomic(path: Path, content: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     fsync_folder(path.parent)
+
+
+def name_new(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, never over one that another process created meanwhile; `temporary` may stay.
+
+    Raises:
+        FileExistsError: there is one.
+        OSError: the folder cannot be written.
+    """
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        os.replace(temporary, path)
 
 
 def fsync_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from scalesearch.errors import RunFolderError, UnknownNameError
 from scalesearch.remote.storage import is_remote
-from scalesearch.store.atomic import fsync_folder
+from scalesearch.store.atomic import fsync_folder, name_new
 from scalesearch.store.export_folder import write_folder, write_remote
 from scalesearch.store.export_optuna import write_optuna
 from scalesearch.store.export_table import trials_table
@@ -87,10 +87,5 @@ def _publish(temporary: Path, target: Path) -> None:
     else:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        try:
-            os.link(temporary, target)
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without hard links
-            os.replace(temporary, target)
+        name_new(temporary, target)
     fsync_folder(target.parent)

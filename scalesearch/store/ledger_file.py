@@ -6,12 +6,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from scalesearch.store.atomic import fsync_folder
+from scalesearch.store.atomic import fsync_folder, name_new
 from scalesearch.store.ledger_faults import refusal
 from scalesearch.store.migrations import HEADER_BYTES, check_contents, header_schema, refuse_newer, schema_of, stamp
 from scalesearch.store.rows import COLUMNS, SQL_TYPES, digest_of
@@ -46,12 +46,8 @@ def create_file(path: Path) -> None:
 
 def _publish(temporary: Path, path: Path) -> None:
     """Name the finished file, never over one that another process created meanwhile."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without hard links
-        os.replace(temporary, path)
+    with suppress(FileExistsError):
+        name_new(temporary, path)
     temporary.unlink(missing_ok=True)
     fsync_folder(path.parent)
 

@@ -72,6 +72,11 @@ class SmallCluster:
         self._cluster.worker_nodes.discard(node)
         self.nodes.remove(node)
 
+    def kill_all(self) -> None:
+        """The same to every node but the head."""
+        for node in list(self.nodes):
+            self.kill(node)
+
     def _add(self, **options: Any) -> Any:
         return self._cluster.add_node(
             node_ip_address="127.0.0.1",

@@ -111,8 +111,7 @@ def test_every_node_dies_and_a_new_one_takes_over(tmp_path: Path) -> None:
 
         def on_record(study: Study) -> None:
             if len(study.records) == 10:
-                for node in list(cluster.nodes):
-                    cluster.kill(node)
+                cluster.kill_all()
                 cluster.add(wait=False)
 
         study.run(on_record)
@@ -129,8 +128,7 @@ def test_every_node_dies_and_the_study_ends_until_there_are_new_ones(
 
         def on_record(study: Study) -> None:
             if len(study.records) == 10:
-                for node in list(cluster.nodes):
-                    cluster.kill(node)
+                cluster.kill_all()
 
         with pytest.raises(EngineError, match=r"no node of the cluster took trials for 5 s; add nodes and resume"):
             study.run(on_record)

@@ -1,26 +1,21 @@
-"""The simulated driver against what queueing theory says of it (benchmarks/driver_simulation.py)."""
+"""The simulated driver against what queueing theory says of it (benchmarks/driver_model.py)."""
 
-import importlib.util
+import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "driver_simulation.py"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
-def simulation() -> ModuleType:
-    found = importlib.util.spec_from_file_location("driver_simulation", SCRIPT)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    before = list(sys.path)
-    sys.modules["driver_simulation"] = module
-    found.loader.exec_module(module)
-    sys.path[:] = before
-    return module
+def simulation() -> Iterator[ModuleType]:
+    sys.path.insert(0, str(BENCHMARKS))
+    yield importlib.import_module("driver_model")
+    sys.path.remove(str(BENCHMARKS))
 
 
 @pytest.mark.parametrize(("workers", "length"), [(10, 1.0), (80, 1.0), (200, 1.0), (1000, 2.0)])

@@ -124,15 +124,14 @@ class _Work:
             worker = here if settings.workers == 1 else f"{settings.workers} workers of {here}"
             watch = PulseWatch(self.spec.name, settings.seed, worker, screen.silent)
             progress = TrainProgress(folder, screen, watch, settings.recipe.epochs, rows, log, self.mirror)
-            if settings.workers == 1:
-                with self.run.stop.immediate():
-                    supply = open_supply(self.data, settings.recipe, self.spec.resolution)
-                with progress:
-                    train_long(self.job, supply, checkpoints, watcher=progress, breakable=self.run.stop.immediate)
-                return
-            from scalesearch.engine.ray_train import train_with_ray
-
             with progress:
+                if settings.workers == 1:
+                    with self.run.stop.immediate():
+                        supply = open_supply(self.data, settings.recipe, self.spec.resolution)
+                    train_long(self.job, supply, checkpoints, watcher=progress, breakable=self.run.stop.immediate)
+                    return
+                from scalesearch.engine.ray_train import train_with_ray
+
                 train_with_ray(
                     self.job,
                     self.data,
